@@ -1,0 +1,91 @@
+# Targets for people and for CI. `make` alone lists them.
+# Needs Python 3.11 or later; test and demo also Java 17 or later and Maven; check also Go.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+CACHE ?= $(or $(PROCESSOR_CACHE),.cache)
+BIN := .venv/bin
+LOCKS := tests/requirements.txt deploy/requirements.txt
+# The environment is made anew for every state of the lock files, and only then.
+STAMP := .venv/installed-$(shell cat $(LOCKS) pyproject.toml | sha256sum | cut -c1-16)
+COMPOSE_VERSION := v2.40.3
+COMPOSE := $(CACHE)/docker-compose-$(COMPOSE_VERSION)
+# Variables that the compose file asks for; any value renders.
+PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --strip-extras \
+	--generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links \
+	--no-emit-trusted-host --no-emit-options
+ARGS ?=
+
+.PHONY: help venv install demo test check format bench lock clean prepare \
+	check-style check-types check-rules check-image check-compose
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(STAMP) ## .venv with the locked dependencies and this package (alias: install)
+install: venv
+
+$(STAMP):
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys, venv, ensurepip; assert sys.version_info >= (3, 11)' \
+		|| { echo "Install Python 3.11 or later with its venv module (Debian and Ubuntu: python3-venv)."; exit 1; }
+	@echo "Installing the locked dependencies into .venv."
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@rm -f .venv/installed-*
+	@touch $@
+
+prepare: $(STAMP)
+	@$(BIN)/python -m processor.local
+
+demo: $(STAMP) ## events flow end to end, a mistake is mended and replayed; KEEP=1 leaves it running
+	@$(BIN)/processor demo $(if $(KEEP),--keep) $(ARGS)
+
+test: prepare ## every test, real broker and registry included; ARGS="-k word" chooses
+	@$(BIN)/pytest $(ARGS)
+
+check: check-style check-types check-rules check-image check-compose ## format, lint, types, house rules, image, compose file
+	@echo "All checks passed."
+
+format: $(STAMP) ## rewrite the code in the house's format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+check-style: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+check-types: $(STAMP)
+	$(BIN)/mypy
+
+check-rules: $(STAMP)
+	$(BIN)/pytest -q tests/test_architecture.py tests/test_lock.py tests/test_wheel.py
+
+check-image: $(STAMP)
+	$(BIN)/hadolint deploy/Dockerfile
+
+check-compose: $(COMPOSE)
+	$(COMPOSE) --profile demo config --quiet
+	$(COMPOSE) --profile aep config --quiet
+
+# The compose program itself, as a module: works without a Docker engine.
+$(COMPOSE):
+	@command -v go >/dev/null || { echo "Install Go, which builds the program that renders docker-compose.yml."; exit 1; }
+	@echo "Building Docker Compose $(COMPOSE_VERSION) (some minutes, once)."
+	@rm -rf $(CACHE)/compose && mkdir -p $(CACHE)/compose
+	@cd $(CACHE)/compose && go mod init compose 2>/dev/null \
+		&& go get github.com/docker/compose/v2/cmd@$(COMPOSE_VERSION) >build.log 2>&1 \
+		&& go build -trimpath -o compose github.com/docker/compose/v2/cmd >>build.log 2>&1 \
+		|| { tail -n 20 build.log; exit 1; }
+	@mv $(CACHE)/compose/compose $@ && rm -rf $(CACHE)/compose
+
+bench: prepare ## records a second, CPU and memory a record, latency; ARGS="--help" says more
+	@$(BIN)/python -m tests.bench.run $(ARGS)
+
+lock: $(STAMP) ## resolve the dependencies anew; ARGS="--upgrade" takes newer ones
+	$(PIP_COMPILE) $(ARGS) --output-file=deploy/requirements.txt pyproject.toml
+	$(PIP_COMPILE) $(ARGS) --extra=dev --output-file=tests/requirements.txt pyproject.toml
+	$(PIP_COMPILE) $(ARGS) --only-build-deps --build-deps-for=wheel --output-file=deploy/build-requirements.txt pyproject.toml
+
+clean: ## remove everything that make made
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
