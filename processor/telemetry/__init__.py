@@ -1,0 +1,1 @@
+"""Telemetry: logs without secrets, and metrics."""
