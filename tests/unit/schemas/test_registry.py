@@ -1,0 +1,295 @@
+"""What the registry's answers mean, and that it never sees or says too much."""
+
+import asyncio
+import base64
+import gzip
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from processor.errors import Code, Misconfigured, Refused, TryAgain
+from processor.schemas.registry import SchemaKey, SchemaRegistry, subject_name
+from processor.settings import SchemaRegistrySettings
+
+SCHEMA = {"type": "record", "name": "R", "fields": [{"name": "f", "type": "int"}]}
+NOT_FOUND = {"error_code": 40403, "message": "Schema 7 not found"}
+BOMB = gzip.compress(bytes(10_000_000))
+Answer = httpx.Response | Exception
+
+
+class ScriptedRegistry(httpx.AsyncBaseTransport):
+    """Gives the answer that stands for a path, and remembers the requests."""
+
+    def __init__(self, answers: dict[str, Answer]) -> None:
+        self.answers = answers
+        self.requests: list[httpx.Request] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        self.requests.append(request)
+        answer = self.answers[request.url.raw_path.decode()]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def answering(answers: dict[str, Answer], **more: Any) -> SchemaRegistry:
+    settings = SchemaRegistrySettings(**{"url": "http://registry:8081/api/"} | more)
+    return SchemaRegistry(settings, ScriptedRegistry(answers))
+
+
+def with_id_7(answer: Answer, **more: Any) -> SchemaRegistry:
+    return answering({"/api/schemas/ids/7": answer}, **more)
+
+
+def found(schema: Any, **more: Any) -> httpx.Response:
+    return httpx.Response(200, json={"schema": json.dumps(schema), **more})
+
+
+async def test_a_schema_is_fetched_by_its_id() -> None:
+    registry = with_id_7(found(SCHEMA))
+
+    schema = await registry.fetch(SchemaKey(7))
+    await registry.aclose()
+
+    assert schema.read(b"\x02") == {"f": 1}
+
+
+async def test_a_schema_is_fetched_by_its_guid() -> None:
+    guid = uuid.uuid4()
+    registry = answering({f"/api/schemas/guids/{guid}": found(SCHEMA)})
+
+    assert (await registry.fetch(SchemaKey(guid))).name == "R"
+
+
+async def test_what_a_schema_refers_to_is_fetched_once_and_put_in() -> None:
+    outer = {
+        "type": "record",
+        "name": "R",
+        "fields": [{"name": "a", "type": "x.A"}, {"name": "b", "type": "x.B"}],
+    }
+    middle = {
+        "type": "record",
+        "name": "A",
+        "namespace": "x",
+        "fields": [{"name": "b", "type": "B"}],
+    }
+    inner = {"type": "enum", "name": "x.B", "symbols": ["ONE"]}
+
+    def to(subject: str) -> dict[str, Any]:
+        return {"name": subject, "subject": subject, "version": 1}
+
+    transport = ScriptedRegistry(
+        {
+            "/api/schemas/ids/7": found(outer, references=[to("a/1"), to("b")]),
+            "/api/subjects/a%2F1/versions/1": found(middle, references=[to("b")]),
+            "/api/subjects/b/versions/1": found(inner),
+        }
+    )
+    registry = SchemaRegistry(SchemaRegistrySettings(url="http://registry/api"), transport)
+
+    schema = await registry.fetch(SchemaKey(7))
+
+    assert schema.read(b"\x00\x00") == {"a": {"b": "ONE"}, "b": "ONE"}
+    assert len(transport.requests) == 3
+
+
+class EndlessReferences(httpx.AsyncBaseTransport):
+    """Every schema refers to a further one."""
+
+    count = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.count += 1
+        further = {"name": "x", "subject": f"s{self.count}", "version": 1}
+        return found({**SCHEMA, "name": f"R{self.count}"}, references=[further])
+
+
+async def test_references_without_end_are_refused() -> None:
+    endless = EndlessReferences()
+    registry = SchemaRegistry(SchemaRegistrySettings(url="http://registry"), endless)
+
+    with pytest.raises(Refused) as caught:
+        await registry.fetch(SchemaKey(7))
+
+    assert caught.value.code is Code.DECODE_SCHEMA_REFUSED
+    assert endless.count < 300
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (httpx.Response(404, json=NOT_FOUND), Code.DECODE_UNKNOWN_SCHEMA_ID),
+        (found(SCHEMA, schemaType="PROTOBUF"), Code.DECODE_WRONG_SCHEMA_TYPE),
+        (found(SCHEMA, schemaType="JSON"), Code.DECODE_WRONG_SCHEMA_TYPE),
+        (found("string"), Code.DECODE_SCHEMA_REFUSED),
+        (found({"type": "record"}), Code.DECODE_SCHEMA_REFUSED),
+        (httpx.Response(200, content=b"x" * 3_000_000), Code.DECODE_SCHEMA_REFUSED),
+    ],
+)
+async def test_a_schema_that_cannot_be_used_is_the_records_fault(
+    answer: httpx.Response, code: Code
+) -> None:
+    with pytest.raises(Refused) as caught:
+        await with_id_7(answer).fetch(SchemaKey(7))
+
+    assert caught.value.code is code
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.ConnectError("refused"),
+        httpx.ReadTimeout("slow"),
+        httpx.RemoteProtocolError("cut"),
+        httpx.Response(408),
+        httpx.Response(500),
+        httpx.Response(503, content=b"x" * 3_000_000),
+    ],
+)
+async def test_a_registry_that_is_away_is_the_moments_fault(answer: Answer) -> None:
+    with pytest.raises(TryAgain) as caught:
+        await with_id_7(answer).fetch(SchemaKey(7))
+
+    assert caught.value.reason == "schema_registry"
+
+
+class Dribble(httpx.AsyncByteStream):
+    """A body that begins and never ends."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+
+async def test_a_registry_whose_answer_never_ends_is_the_moments_fault() -> None:
+    transport = ScriptedRegistry({"/schemas/ids/7": httpx.Response(200, stream=Dribble())})
+    settings = SchemaRegistrySettings(url="http://registry:8081")
+
+    with pytest.raises(TryAgain, match="did not answer within"):
+        await SchemaRegistry(settings, transport, whole_s=0.01).fetch(SchemaKey(7))
+
+
+@pytest.mark.parametrize(("text", "expected"), [("7", 7.0), ("soon", None), ("-1", None)])
+async def test_an_overloaded_registry_says_how_long_to_wait(
+    text: str, expected: float | None
+) -> None:
+    with pytest.raises(TryAgain) as caught:
+        await with_id_7(httpx.Response(429, headers={"retry-after": text})).fetch(SchemaKey(7))
+
+    assert caught.value.retry_after_s == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (httpx.Response(401), "credentials"),
+        (httpx.Response(403), "credentials"),
+        (httpx.Response(301, headers={"location": "http://elsewhere/"}), "answered 301"),
+        (httpx.Response(404, text="<html>"), "answered 404"),
+        (httpx.Response(404, json={"error_code": 404}), "answered 404"),
+        (httpx.Response(200, text="<html>"), "not a JSON object"),
+        (httpx.Response(200, content=BOMB, headers={"content-encoding": "gzip"}), "compressed"),
+        (httpx.Response(200, json=[]), "not a JSON object"),
+        (httpx.Response(200, json={"status": "ok"}), "holds no schema"),
+    ],
+)
+async def test_what_is_no_registry_or_refuses_us_is_the_set_ups_fault(
+    answer: httpx.Response, expected: str
+) -> None:
+    with pytest.raises(Misconfigured, match=expected) as caught:
+        await with_id_7(answer).fetch(SchemaKey(7))
+
+    assert caught.value.reason == "schema_registry"
+
+
+@pytest.mark.parametrize("url", ["ftp://registry", "http://re gistry:x", "registry"])
+async def test_an_url_that_is_none_is_the_set_ups_fault(url: str) -> None:
+    registry = SchemaRegistry(SchemaRegistrySettings(url=url))
+
+    with pytest.raises(Misconfigured, match="schema_registry"):
+        await registry.fetch(SchemaKey(7))
+
+
+async def test_a_password_is_sent_read_anew_and_never_said(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("first-one\n")
+    transport = ScriptedRegistry({"/schemas/ids/7": httpx.Response(401)})
+    registry = SchemaRegistry(
+        SchemaRegistrySettings(
+            url="http://someone:in-the-url@registry", username="me", password_file=file
+        ),
+        transport,
+    )
+
+    said = []
+    for secret in ("first-one", "second-secret"):
+        file.write_text(f"{secret}\n")
+        with pytest.raises(Misconfigured) as caught:
+            await registry.fetch(SchemaKey(7))
+        said.append(str(caught.value))
+
+    sent = [request.headers["authorization"] for request in transport.requests]
+    assert sent == [
+        "Basic " + base64.b64encode(f"me:{secret}".encode()).decode()
+        for secret in ("first-one", "second-secret")
+    ]
+    assert "http://registry " in said[0]
+    assert not any(word in text for text in said for word in ("first", "second", "in-the-url"))
+
+
+async def test_without_a_user_name_nothing_is_sent() -> None:
+    transport = ScriptedRegistry({"/schemas/ids/7": found(SCHEMA)})
+    settings = SchemaRegistrySettings(url="http://registry", password=SecretStr("unused"))
+
+    await SchemaRegistry(settings, transport).fetch(SchemaKey(7))
+
+    assert "authorization" not in transport.requests[0].headers
+
+
+async def test_a_schema_is_registered_under_its_subject() -> None:
+    transport = ScriptedRegistry({"/subjects/t-a.R/versions": httpx.Response(200, json={"id": 9})})
+    registry = SchemaRegistry(SchemaRegistrySettings(url="http://registry"), transport)
+
+    schema_id = await registry.register("t-a.R", SCHEMA)
+
+    sent = json.loads(transport.requests[0].content)
+    assert schema_id == 9
+    assert json.loads(sent["schema"]) == SCHEMA
+
+
+@pytest.mark.parametrize("status", [409, 422])
+async def test_a_schema_that_is_not_taken_is_the_set_ups_fault(status: int) -> None:
+    refusing = httpx.Response(status, json={"error_code": status, "message": "no"})
+    registry = answering({"/api/subjects/s/versions": refusing})
+
+    with pytest.raises(Misconfigured, match=str(status)):
+        await registry.register("s", SCHEMA)
+
+
+async def test_a_registration_without_an_id_is_no_registrys() -> None:
+    registry = answering({"/api/subjects/s/versions": httpx.Response(200, json={})})
+
+    with pytest.raises(Misconfigured, match="gave no id"):
+        await registry.register("s", SCHEMA)
+
+
+def test_a_certificate_file_that_is_none_is_the_set_ups_fault(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="ca_file"):
+        SchemaRegistry(SchemaRegistrySettings(url="https://r", ca_file=tmp_path / "none.pem"))
+
+
+def test_subjects_are_named_by_the_strategy() -> None:
+    names: list[Callable[[], str]] = [
+        lambda: subject_name("topic", "t", "a.R"),
+        lambda: subject_name("record", "t", "a.R"),
+        lambda: subject_name("topic_record", "t", "a.R"),
+    ]
+
+    assert [name() for name in names] == ["t-value", "a.R", "t-a.R"]
