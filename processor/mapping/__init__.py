@@ -1,0 +1,1 @@
+"""Mapping sets in Adobe's Data Prep form: read, checked, compiled, run (event to XDM entities)."""

@@ -1,0 +1,9 @@
+"""How rules fail at run time; no message ever quotes the record."""
+
+
+class ExpressionFailed(ValueError):
+    """An expression that has no value for this record."""
+
+
+class WrongType(TypeError):
+    """A source field that does not hold what its Avro schema says."""

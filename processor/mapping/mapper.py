@@ -1,0 +1,325 @@
+"""An event to the XDM entities of a target; mapping sets are proven and compiled at start."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from functools import partial
+from types import TracebackType
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from processor.errors import Code, Misconfigured, Refused
+from processor.mapping import shapes
+from processor.mapping.checker import CheckedRow, check
+from processor.mapping.compiler import FAILURES, Compiled, Failed, compile_set, row_of
+from processor.mapping.failures import ExpressionFailed, WrongType
+from processor.mapping.mapping_set import MappingSet, Problem, Row, load
+from processor.mapping.paths import EACH, Path, Step
+from processor.mapping.plan import arrange
+from processor.mapping.shapes import Shape
+from processor.mapping.values import kind_of
+from processor.record import Event
+from processor.schemas.folder import EventSchema, SchemaFolder
+from processor.settings import MappingSettings
+
+
+class Mapped(NamedTuple):
+    """One entity, not yet enriched.
+
+    Attributes:
+        entity: the XDM entity; no nulls, no empty objects, no empty arrays.
+        source: the object that holds ``customerIdentifiers``.
+    """
+
+    entity: dict[str, Any]
+    source: Mapping[str, Any]
+
+
+class Failure(NamedTuple):
+    """A rule that failed and gave null, in lenient mode.
+
+    Attributes:
+        row: the rule's number in the file, from 1.
+    """
+
+    event_name: str
+    target: str
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What one row did with one event.
+
+    Attributes:
+        value: what it gave; `None` when nothing.
+        failure: why it failed; empty when it did not.
+    """
+
+    row: Row
+    value: Any
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """One mapping set, ready to run."""
+
+    mapping_set: MappingSet
+    checked: tuple[CheckedRow, ...]
+    run: Compiled
+
+
+class Mapper:
+    """Maps events to entities by compiled mapping sets.
+
+    Args:
+        tenant: tenant's name; ``_tenant`` in destinations stands for ``_{tenant}``.
+        targets: the configured targets, in the settings' order; others are not read.
+
+    Attributes:
+        time_zone: zone of dates that do not say theirs.
+        failures: rules that failed and gave null, counted; stays empty in strict mode.
+
+    Raises:
+        Misconfigured: every problem of every mapping set, with file, row and column, and every
+            target that no mapping set serves.
+    """
+
+    def __init__(
+        self,
+        folder: SchemaFolder,
+        settings: MappingSettings,
+        *,
+        tenant: str,
+        targets: Collection[str],
+    ) -> None:
+        self.time_zone = _zone(settings.time_zone)
+        self.failures: Counter[Failure] = Counter()
+        self._lenient = settings.mode == "lenient"
+        self._plans: dict[tuple[str, str], _Plan] = {}
+        problems: list[Problem] = []
+        for event in folder.events.values():
+            for target in targets:
+                if target in event.mapping_files:
+                    problems += self._prepare(event, target, tenant)
+        if problems:
+            raise Misconfigured(
+                "\n".join(map(str, problems)),
+                mend="Correct the mapping sets.",
+                reason="schemas",
+            )
+        self._targets = {
+            name: tuple(target for target in targets if (name, target) in self._plans)
+            for name in folder.events
+        }
+        _require_all_served(targets, {target for _, target in self._plans})
+
+    def targets_of(self, event_name: str) -> tuple[str, ...]:
+        """The configured targets that an event feeds, in the settings' order; maybe none."""
+        return self._targets.get(event_name, ())
+
+    def map(self, event: Event, target: str, timestamp_ms: int | None) -> list[Mapped]:
+        """Map an event to the entities of one target.
+
+        Args:
+            event: the decoded event.
+            target: name of a configured target.
+            timestamp_ms: the record's Kafka timestamp; what expressions call ``now()``.
+
+        Returns:
+            One entity; for a mapping set that iterates an array one for each of its elements.
+
+        Raises:
+            Refused: ``mapping.expression`` (a rule failed) or ``mapping.type`` (a field is not what
+                its Avro schema says), with the JSON pointer of the destination;
+                ``event.unmapped`` when no mapping set leads from the event to the target.
+        """
+        plan = self._plans.get((event.name, target))
+        if plan is None:
+            raise Refused(
+                f"No mapping set leads from {event.name} to the target {target}.",
+                code=Code.EVENT_UNMAPPED,
+            )
+        mapping_set = plan.mapping_set
+        try:
+            if mapping_set.iterate is None:
+                holder = _holder(event.body, None, mapping_set)
+                return [Mapped(plan.run(event.body, None, timestamp_ms), holder)]
+            return [
+                Mapped(
+                    plan.run(event.body, item, timestamp_ms),
+                    _holder(event.body, item, mapping_set),
+                )
+                for item in _items(event.body, mapping_set.iterate)
+            ]
+        except FAILURES as error:
+            raise _refusal(error, plan) from None
+
+    def explain(self, event: Event, target: str, timestamp_ms: int | None) -> list[list[Trace]]:
+        """Say what each row did, for each message of an event, in the rows' order.
+
+        Each row runs alone, so one that fails does not hide the others. Rows that fill one array
+        together are shown with the array as each of them alone makes it.
+
+        Raises:
+            Refused: the array that the mapping set iterates is no array.
+        """
+        plan = self._plans[event.name, target]
+        mapping_set = plan.mapping_set
+        try:
+            items = (
+                [None] if mapping_set.iterate is None else _items(event.body, mapping_set.iterate)
+            )
+        except FAILURES as error:
+            raise _refusal(error, plan) from None
+        return [
+            [self._trace(plan, checked, event, item, timestamp_ms) for checked in plan.checked]
+            for item in items
+        ]
+
+    def _prepare(self, event: EventSchema, target: str, tenant: str) -> list[Problem]:
+        mapping_set, problems = load(event.mapping_files[target], tenant=tenant)
+        checked, found = check(mapping_set, _root(event))
+        problems += found
+        tree, conflicts = arrange(mapping_set, checked)
+        problems += conflicts
+        if not problems:
+            failed: Failed | None = None
+            if self._lenient:
+                failed = partial(self._failed, event.name, target)
+            run = compile_set(mapping_set, tree, self.time_zone, failed)
+            self._plans[event.name, target] = _Plan(mapping_set, tuple(checked), run)
+        return problems
+
+    def _failed(self, event_name: str, target: str, row: int, _: BaseException) -> None:
+        self.failures[Failure(event_name, target, row)] += 1
+
+    def _trace(
+        self,
+        plan: _Plan,
+        checked: CheckedRow,
+        event: Event,
+        item: Any,
+        timestamp_ms: int | None,
+    ) -> Trace:
+        tree, conflicts = arrange(plan.mapping_set, [checked])
+        if conflicts:
+            return Trace(checked.row, checked.row.source)
+        run = compile_set(plan.mapping_set, tree, self.time_zone)
+        try:
+            entity = run(event.body, item, timestamp_ms)
+        except FAILURES as error:
+            return Trace(checked.row, None, _reason(error))
+        return Trace(checked.row, _found(entity, checked.row.destination))
+
+
+def _zone(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Misconfigured(
+            f"mapping.time_zone: {name!r} is no time zone.",
+            mend="Name one of the IANA database, such as Europe/Paris, or UTC.",
+        ) from None
+
+
+def _root(event: EventSchema) -> Shape:
+    return shapes.of_avro(event.avro)
+
+
+def _require_all_served(targets: Collection[str], served: Collection[str]) -> None:
+    missing = [target for target in targets if target not in served]
+    if missing:
+        named = ", ".join(missing)
+        raise Misconfigured(
+            f"No event has a mapping set for: {named}.",
+            mend=f"Add to-{missing[0]}.json to an event's folder, or take "
+            f"experience_platform.targets.{missing[0]} out of the settings.",
+            reason="schemas",
+        )
+
+
+def _items(body: Mapping[str, Any], iterate: Path) -> list[Any]:
+    """The elements of the array that a mapping set iterates, nulls left out.
+
+    Raises:
+        WrongType: what stands there is no array.
+    """
+    value = _value_at(body, iterate.steps[:-1])
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise WrongType(f"{iterate} is {kind_of(value)}, not an array")
+    return [item for item in value if item is not None]
+
+
+def _holder(body: Mapping[str, Any], item: Any, mapping_set: MappingSet) -> Mapping[str, Any]:
+    """What holds ``customerIdentifiers``; an empty object when it is missing."""
+    path, iterate = mapping_set.identity, mapping_set.iterate
+    if path is None:
+        found = body.get("data") if iterate is None else item
+    elif iterate is not None and path.starts_with(iterate):
+        found = _value_at(item, path.steps[len(iterate) :])
+    else:
+        found = _value_at(body, path.steps)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _value_at(value: Any, steps: tuple[Step, ...]) -> Any:
+    for step in steps:
+        if isinstance(value, Mapping) and isinstance(step, str):
+            value = value.get(step)
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            return None
+    return value
+
+
+def _found(entity: Any, destination: Path) -> Any:
+    """What one row put into an entity of its own; its positions start at 0."""
+    for position, step in enumerate(destination.steps):
+        if entity is None:
+            return None
+        if step is EACH:
+            rest = Path(destination.steps[position + 1 :])
+            return [_found(element, rest) for element in entity] if rest.steps else entity
+        entity = entity.get(step) if isinstance(step, str) else entity[0]
+    return entity
+
+
+def _refusal(error: BaseException, plan: _Plan) -> Refused:
+    """Turn a failure of compiled code into the record's fault; its line says which row it was."""
+    row_number, reading = row_of(_line(error.__traceback__, plan.mapping_set.file))
+    rows = {checked.row.number: checked.row for checked in plan.checked}
+    row = rows.get(row_number)
+    code = Code.MAPPING_TYPE if reading else Code.MAPPING_EXPRESSION
+    if row is None:
+        return Refused(f"{plan.mapping_set.file}: {_reason(error)}.", code=Code.MAPPING_TYPE)
+    return Refused(
+        f"{plan.mapping_set.file}, row {row.number} ({row.source_type} to {row.destination}): "
+        f"{_reason(error)}.",
+        code=code,
+        pointer=row.destination.pointer,
+    )
+
+
+def _line(trace: TracebackType | None, file: str) -> int:
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            return trace.tb_lineno
+        trace = trace.tb_next
+    return 0
+
+
+def _reason(error: BaseException) -> str:
+    """Why a rule failed, in words that never quote the record."""
+    if isinstance(error, ExpressionFailed | WrongType):
+        return str(error)
+    if isinstance(error, ZeroDivisionError):
+        return "it divides by zero"
+    if isinstance(error, AttributeError):
+        return "a field on the way is no object, though its schema says so"
+    return f"the value does not fit the rule ({type(error).__name__})"
