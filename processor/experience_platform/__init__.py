@@ -1,0 +1,1 @@
+"""Adobe Experience Platform: identities, envelope, gate, tokens, requests and their answers."""
