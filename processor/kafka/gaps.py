@@ -1,0 +1,114 @@
+"""The offset to read is not in the log: say so, and go on only where the settings allow it."""
+
+from typing import Literal
+
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from processor.kafka.intake import Intake, Start, Teller
+from processor.kafka.origins import Origins
+from processor.kafka.ownership import Ownership
+from processor.kafka.pausing import Pausing
+from processor.kafka.progress import Mark
+from processor.record import TopicPartition
+from processor.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+LOOKUP_S = 10.0
+
+Policy = Literal["pause", "earliest", "latest"]
+
+
+class Gaps:
+    """Reports offsets that are out of range, on the consumer's thread.
+
+    Args:
+        policy: hold the partition for a person, or go on at the log's start or end.
+        cooperative: whether single partitions may be assigned.
+        of_group: whether the consumer is a member of the group that it commits for.
+        origins: whose offsets a topic's are.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        intake: Intake,
+        tell: Teller,
+        ours: Ownership,
+        pausing: Pausing,
+        *,
+        cooperative: bool,
+        of_group: bool,
+        origins: Origins,
+    ) -> None:
+        self._policy = policy
+        self._intake = intake
+        self._tell = tell
+        self._ours = ours
+        self._pausing = pausing
+        self._cooperative = cooperative
+        self._of_group = of_group
+        self._origins = origins
+
+    def met(self, consumer: Consumer, partition: TopicPartition, offset: int | None) -> None:
+        """Report the gap, and do as the policy says."""
+        low, high = _log_of(consumer, partition)
+        log.error(
+            "The offset to read is out of range.",
+            partition=str(partition),
+            offset=offset,
+            log_start=low,
+            log_end=high,
+            policy=self._policy,
+        )
+        if self._policy == "pause":
+            self._pausing.hold(consumer, partition)
+            text = (
+                f"The committed offset of {partition} is out of range (it is {offset}, the log "
+                f"holds {low} to {high}): records are gone or the topic was recreated. Reset the "
+                "offset, or set kafka.on_offset_out_of_range."
+            )
+            who = str(partition)
+            self._tell(self._intake.trouble, "offset_out_of_range", text, who=who, of_setup=True)
+        elif self._policy == "earliest":
+            self._begin_anew(consumer, partition, OFFSET_BEGINNING if low is None else low)
+        else:
+            self._begin_anew(consumer, partition, OFFSET_END if high is None else high)
+
+    def _begin_anew(self, consumer: Consumer, partition: TopicPartition, offset: int) -> None:
+        """Read a partition from another offset, as a new assignment.
+
+        Librdkafka does not seek once a partition's offset was out of range. And the offsets may be
+        those of other records now, so what is in flight must not count for them.
+        """
+        place = KafkaPartition(*partition, offset)
+        if self._cooperative:
+            consumer.incremental_unassign([place])
+            consumer.incremental_assign([place])
+        else:
+            others = [p for p in consumer.assignment() if (p.topic, p.partition) != partition]
+            read = {(p.topic, p.partition): p.offset for p in consumer.position(others)}
+            for other in others:
+                position = read[other.topic, other.partition]
+                other.offset = position if position >= 0 else other.offset
+            consumer.assign([*others, place])
+        self._pausing.assigned(consumer, consumer.assignment())
+        # What had ended beyond the old offset may be other records now: it is not handed on.
+        start = {
+            partition: Start(None, origin=self._origins([partition.topic]).get(partition.topic))
+        }
+        self._ours.gained(start)
+        self._tell(self._intake.lost, [partition])
+        self._tell(self._intake.assigned, start)
+        if self._of_group and offset >= 0:
+            # Else a restart before the next record would find the old offset, and skip again.
+            self._ours.commit(consumer, {partition: Mark(offset)}, wait=False)
+
+
+def _log_of(consumer: Consumer, partition: TopicPartition) -> tuple[int | None, int | None]:
+    """First offset of a partition's log and the one after the last; `None`: nobody says."""
+    try:
+        return consumer.get_watermark_offsets(KafkaPartition(*partition), timeout=LOOKUP_S)
+    except KafkaException:
+        return None, None
