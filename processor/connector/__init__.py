@@ -1,0 +1,1 @@
+"""The machine that turns: records in, one ending each, offsets out."""

@@ -1,0 +1,251 @@
+"""Builds the machine of one task from the settings; the only place that knows every class."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from processor.connector.backoff import Backoff
+from processor.connector.books import BooksCollector
+from processor.connector.courier import Courier
+from processor.connector.delivery import Inlet
+from processor.connector.graveyard import DeadLetters, Names
+from processor.connector.ledger import Ledger
+from processor.connector.passage import Passage, Story
+from processor.connector.pauses import Pauses
+from processor.connector.pipeline import Pipeline
+from processor.connector.schema_waiting import SchemaWaiting
+from processor.connector.transform import Route, Transform
+from processor.connector.valve import IN_FLIGHT_BYTES, Valve, most_in_flight
+from processor.errors import Misconfigured
+from processor.experience_platform.client import Collection
+from processor.experience_platform.enrich import Enricher
+from processor.experience_platform.envelope import Envelope
+from processor.experience_platform.gate import Gate
+from processor.experience_platform.identity import Identities
+from processor.experience_platform.ims import ImsTokens
+from processor.kafka.dead_letters import DeadLetterWriter
+from processor.kafka.topics import Topics
+from processor.mapping.mapper import Mapper
+from processor.record import Record, TopicPartition
+from processor.schemas.decoder import Decoder
+from processor.schemas.folder import SchemaFolder
+from processor.schemas.registry import SchemaRegistry
+from processor.settings import Settings
+from processor.telemetry.metrics import TaskMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """How one task's machine differs from another's.
+
+    Attributes:
+        client_id: of its Kafka clients.
+        share: of the connector's rates, such as 0.5 for one of two tasks.
+        turn: called with whether more records are wanted.
+        rest: called with the partitions of which no more are wanted; of ranges that never happens.
+        read_story: for records of a dead-letter topic, what they say of their first life.
+        stop_at_fault: called instead of writing a dead letter, when the settings want that.
+    """
+
+    names: Names
+    client_id: str
+    share: float
+    turn: Callable[[bool], None]
+    rest: Callable[[Iterable[TopicPartition]], None] = lambda _partitions: None
+    read_story: Callable[[Record], Story | None] = lambda _record: None
+    stop_at_fault: Callable[[Passage], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The parts of a task, ready to run."""
+
+    ledger: Ledger
+    pipeline: Pipeline
+    inlets: Mapping[str, Inlet]
+    pauses: Pauses
+    metrics: TaskMetrics
+    tokens: ImsTokens
+    _courier: Courier
+    _waiting: SchemaWaiting
+    _letters: DeadLetters
+    _writer: DeadLetterWriter
+    _registry: SchemaRegistry | None
+
+    async def run(self) -> None:
+        """Turn until cancelled.
+
+        Raises:
+            ExceptionGroup: a defect; trouble of the outside world never ends the machine.
+        """
+        async with asyncio.TaskGroup() as parts:
+            for inlet in self.inlets.values():
+                parts.create_task(inlet.run())
+            parts.create_task(self._waiting.run())
+            parts.create_task(self._letters.run())
+
+    def drain(self, *, draining: bool = True) -> None:
+        """Send what was collected without waiting for more."""
+        for inlet in self.inlets.values():
+            inlet.drain(draining=draining)
+
+    def note_token(self) -> None:
+        """Bring the token's metrics up to date."""
+        status = self.tokens.status()
+        self.metrics.token_expires_in_seconds.set(status.expires_in_s or 0.0)
+
+    async def aclose(self) -> None:
+        """Close the connections; letters on their way get two seconds."""
+        await asyncio.to_thread(self._writer.close, 2.0)
+        await self._courier.aclose()
+        if self._registry is not None:
+            await self._registry.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class Shaping:
+    """What turns a record into messages; needs no connection."""
+
+    folder: SchemaFolder
+    decoder: Decoder
+    transform: Transform
+    routes: Mapping[str, Route]
+
+
+def shaping(settings: Settings) -> Shaping:
+    """Load and compile the schemas, mapping sets and gates that the settings name.
+
+    Raises:
+        Misconfigured: a schema or mapping set is wrong; says every problem.
+    """
+    platform = settings.experience_platform
+    folder = SchemaFolder.load(settings.schemas)
+    mapper = Mapper(folder, settings.mapping, tenant=platform.tenant, targets=platform.targets)
+    routes = {
+        name: Route(
+            target,
+            Gate(
+                name,
+                folder.xdm_schema(name, target),
+                settings.gate.on_profile_limit,
+                tenant=platform.tenant,
+            ),
+            Envelope(platform, target),
+        )
+        for name, target in platform.targets.items()
+    }
+    decoder = Decoder(
+        folder,
+        settings.converter,
+        settings.capillary,
+        registry=settings.schema_registry is not None,
+    )
+    transform = Transform(mapper, Enricher(Identities(settings.identity)), routes)
+    return Shaping(folder, decoder, transform, routes)
+
+
+def build(settings: Settings, wiring: Wiring) -> Machine:
+    """Build the machine of one task; must be called on its event loop.
+
+    Raises:
+        Misconfigured: as :func:`shaping`.
+    """
+    shapes = shaping(settings)
+    ledger, pauses, metrics = Ledger(), Pauses(), TaskMetrics()
+    metrics.registry.register(BooksCollector(ledger))
+    backoff = Backoff(settings.errors.retry_delay_max_s)
+    tokens = ImsTokens(
+        settings.ims, on_refresh=lambda outcome: metrics.token_refresh.labels(outcome).inc()
+    )
+    courier = Courier(
+        tokens,
+        Collection(
+            settings.experience_platform, settings.delivery, client_id=settings.ims.client_id
+        ),
+        settings.delivery,
+        share=wiring.share,
+        backoff=backoff,
+        pauses=pauses,
+        metrics=metrics,
+    )
+    registry = (
+        SchemaRegistry(settings.schema_registry) if settings.schema_registry is not None else None
+    )
+    waiting = SchemaWaiting(
+        registry,
+        shapes.decoder.learn,
+        grace_s=settings.schema_registry.unknown_id_grace_s if settings.schema_registry else 0.0,
+        ordered=any(r.settings.ordering != "none" for r in shapes.routes.values()),
+        backoff=backoff,
+        pauses=pauses,
+    )
+    writer = DeadLetterWriter(settings.kafka, wiring.client_id)
+
+    def wanted(passage: Passage) -> bool:
+        return ledger.is_current(passage.partition, passage.epoch)
+
+    letters = DeadLetters(
+        writer,
+        Topics(settings.kafka, settings.errors, wiring.client_id),
+        wiring.names,
+        wanted=wanted,
+        backoff=backoff,
+        pauses=pauses,
+        metrics=metrics,
+    )
+    inlets: dict[str, Inlet] = {}
+
+    def set_up_wrong(error: Misconfigured, partition: TopicPartition) -> None:
+        # Of the partition, so that it ends when that is given back.
+        pauses.begin(error.reason, str(error), who=str(partition), of_setup=True)
+
+    def delivered(timestamp_ms: int) -> None:
+        metrics.end_to_end.observe(time.time() - timestamp_ms / 1000)
+
+    pipeline = Pipeline(
+        ledger=ledger,
+        decoder=shapes.decoder,
+        transform=shapes.transform,
+        inlets=inlets,
+        graveyard=letters,
+        waiting=waiting,
+        valve=Valve(
+            ledger,
+            max_records=most_in_flight(settings.delivery),
+            max_bytes=IN_FLIGHT_BYTES,
+            turn=wiring.turn,
+            rest=wiring.rest,
+        ),
+        delivered=delivered,
+        read_story=wiring.read_story,
+        stop_at_fault=wiring.stop_at_fault,
+        set_up_wrong=set_up_wrong,
+    )
+    for name, route in shapes.routes.items():
+        inlets[name] = Inlet(
+            name,
+            route.settings,
+            settings.delivery,
+            envelope=route.envelope,
+            courier=courier,
+            share=wiring.share,
+            outcome=pipeline.outcome,
+            wanted=lambda parcel: wanted(parcel.passage),
+            backoff=backoff,
+            pauses=pauses,
+            metrics=metrics,
+        )
+    return Machine(
+        ledger,
+        pipeline,
+        inlets,
+        pauses,
+        metrics,
+        tokens,
+        courier,
+        waiting,
+        letters,
+        writer,
+        registry,
+    )

@@ -1,0 +1,208 @@
+"""One request: a free slot, the rates, a token, the POST; shared by every inlet of a task."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+
+from aiolimiter import AsyncLimiter
+
+from processor.connector.backoff import Backoff
+from processor.connector.pauses import Pauses
+from processor.errors import Misconfigured, TryAgain
+from processor.experience_platform.answers import (
+    Answer,
+    Away,
+    RequestRefused,
+    ServerError,
+    Settled,
+    SetupFault,
+    TokenRefused,
+    TooLarge,
+    Unreadable,
+)
+from processor.experience_platform.client import Collection
+from processor.experience_platform.ims import ImsTokens, Token
+from processor.settings import DeliverySettings
+from processor.telemetry.metrics import TaskMetrics
+
+TOKEN_KEPT_S = 5.0
+"""How long a token is kept, at least, that replaced a refused one; doubled each time, for where
+the new one is refused as well the token is not at fault, and IMS throttles who buys many."""
+
+TOKEN_KEPT_MAX_S = 60.0
+REFUSALS_FORGOTTEN_S = 600.0
+
+
+class Rate:
+    """So many a second, in bursts of at most one second's worth.
+
+    Args:
+        per_second: 0 means no limit.
+    """
+
+    def __init__(self, per_second: float) -> None:
+        self._burst = max(1.0, per_second)
+        self._limiter = (
+            AsyncLimiter(self._burst, time_period=max(1.0, 1.0 / per_second))
+            if per_second
+            else None
+        )
+
+    async def spend(self, amount: float) -> None:
+        """Wait until this many may go."""
+        while self._limiter is not None and amount > 0:
+            step = min(amount, self._burst)
+            await self._limiter.acquire(step)
+            amount -= step
+
+
+class Courier:
+    """Sends requests within the limits that all inlets share.
+
+    Args:
+        tokens: the access token; asked for before every request, bought when needed.
+        collection: Experience Platform's streaming ingestion.
+        settings: limits of the whole connector.
+        share: this task's share of the connector's rates, such as 0.5 for one of two tasks.
+    """
+
+    def __init__(
+        self,
+        tokens: ImsTokens,
+        collection: Collection,
+        settings: DeliverySettings,
+        *,
+        share: float,
+        backoff: Backoff,
+        pauses: Pauses,
+        metrics: TaskMetrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tokens = tokens
+        self._collection = collection
+        self._backoff = backoff
+        self._pauses = pauses
+        self._metrics = metrics
+        self._clock = clock
+        self._slots = asyncio.Semaphore(settings.max_in_flight)
+        self._requests = Rate(settings.requests_per_second * share)
+        self._messages = Rate(settings.messages_per_second * share)
+        self._token_lock = asyncio.Lock()
+        self._hold_until_s = 0.0
+        self._refused_at_s = -math.inf
+        self._refused_generation = 0
+        self._token_kept_s = 0.0
+        metrics.concurrency_limit.set(settings.max_in_flight)
+
+    async def slot(self) -> None:
+        """Wait for one of the slots; :meth:`leave` gives it back."""
+        await self._slots.acquire()
+
+    def leave(self) -> None:
+        """Give a slot back."""
+        self._slots.release()
+
+    def hold(self, seconds: float) -> None:
+        """Send nothing for so long: Experience Platform throttles the whole organisation."""
+        self._hold_until_s = max(self._hold_until_s, self._clock() + seconds)
+
+    async def admit(self, rate: Rate, count: int) -> Token:
+        """Wait until a request may go, however long IMS or a hold may take.
+
+        Args:
+            rate: the target's own rate of messages.
+            count: the request's messages.
+
+        Returns:
+            The token to send it with, at once.
+        """
+        await self._requests.spend(1)
+        await self._messages.spend(count)
+        await rate.spend(count)
+        return await self._token_when_allowed()
+
+    async def post(self, target: str, body: bytes, *, sent: int, token: Token) -> Answer:
+        """Send one admitted request of so many messages and read its answer."""
+        started_s = self._clock()
+        answer = await self._collection.post(target, body, sent=sent, token=token)
+        self._metrics.request_seconds.labels(target).observe(self._clock() - started_s)
+        self._metrics.request_bytes.labels(target).observe(len(body))
+        self._metrics.requests.labels(target, label_of(answer)).inc()
+        if isinstance(answer, TokenRefused):
+            self._replace(token)
+        return answer
+
+    def _replace(self, token: Token) -> None:
+        """Have a refused token replaced, unless that was done just before."""
+        passed_s = self._clock() - self._refused_at_s
+        if token.generation == self._refused_generation or passed_s < self._token_kept_s:
+            return
+        again = passed_s < REFUSALS_FORGOTTEN_S
+        longer_s = min(TOKEN_KEPT_MAX_S, 2 * self._token_kept_s)
+        self._token_kept_s = longer_s if again else TOKEN_KEPT_S
+        self._refused_at_s, self._refused_generation = self._clock(), token.generation
+        self._tokens.refused(token)
+
+    async def _token_when_allowed(self) -> Token:
+        """A token for now: the hold comes last, or requests that waited elsewhere would miss it."""
+        while True:
+            token = await self._token()
+            wait_s = self._hold_until_s - self._clock()
+            if wait_s <= 0:
+                return token
+            await asyncio.sleep(wait_s)
+
+    async def _token(self) -> Token:
+        attempts = 0
+        async with self._token_lock:
+            while True:
+                try:
+                    token = await self._tokens.token()
+                except TryAgain as error:
+                    attempts += 1
+                    self._pauses.begin("ims", str(error))
+                    retry_after_s = error.retry_after_s
+                except Misconfigured as error:
+                    attempts += 1
+                    self._pauses.begin("ims", str(error), of_setup=True)
+                    retry_after_s = None
+                else:
+                    if attempts:
+                        self._pauses.end("ims")
+                    return token
+                await asyncio.sleep(self._backoff.wait_s(attempts, retry_after_s))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._collection.aclose()
+        await self._tokens.aclose()
+
+
+def label_of(answer: Answer) -> str:
+    """The metric label of an answer: its HTTP status where it has one, else what it is."""
+    match answer:
+        case Settled(status=status) | ServerError(status=status) | TokenRefused(status=status):
+            return str(status)
+        case TooLarge(status=status):
+            return str(status)
+        case Unreadable():
+            return "unreadable"
+        case Away(status=status, reason=reason):
+            return str(status) if status is not None else reason
+        case RequestRefused(error=error):
+            return str(error.http_status or "refused")
+        case SetupFault(status=status):
+            return str(status) if status is not None else "set_up"
+
+
+def answered(status: int) -> str:
+    """What an answer came to, as a sentence."""
+    return f"Experience Platform answered {status}."
+
+
+def words_of(answer: Away) -> str:
+    """Why Experience Platform is away, as a sentence."""
+    if answer.status is not None:
+        return answered(answer.status)
+    return f"Experience Platform could not be reached ({answer.reason})."

@@ -1,0 +1,366 @@
+"""Which records are in flight, which have ended, and so which offsets may be committed (pure).
+
+One rule carries the product: an offset becomes committable only when its record, and every record
+before it in the partition, has ended. The ledger also keeps the books, so that *in flight* is its
+own size and never a difference:
+
+``consumed = delivered + dead-lettered + filtered + released + in flight``
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from processor.errors import Code, FilterReason
+from processor.kafka.progress import (
+    CAPACITY_BITS,
+    NOTHING,
+    Ended,
+    Mark,
+    Origin,
+    Run,
+    most_bits,
+    write,
+)
+from processor.record import Record, TopicPartition
+
+FULL_BITS = CAPACITY_BITS - 2_800
+"""Leaves room for what was polled before the source hears of it: three batches."""
+
+ROOMY_BITS = 14_000
+
+
+class Delivered(NamedTuple):
+    """Accepted by Experience Platform for each of its targets."""
+
+
+class DeadLettered(NamedTuple):
+    """Acknowledged by the dead-letter topic."""
+
+    code: Code
+
+
+class LeftOut(NamedTuple):
+    """Filtered, for a counted reason."""
+
+    reason: FilterReason
+
+
+Ending = Delivered | DeadLettered | LeftOut
+
+DELIVERED = Delivered()
+
+
+class ReleaseReason(StrEnum):
+    """Why a record was given back unended; a metric label."""
+
+    REVOKED = "revoked"
+    LOST = "lost"
+    STOPPED = "stopped"
+
+
+class Taken(NamedTuple):
+    """What was taken into flight: the assignment's epoch, and which of the records."""
+
+    epoch: int
+    records: Sequence[Record]
+
+
+class Books(NamedTuple):
+    """What became of the records of one partition since the process started, in records."""
+
+    consumed: int
+    delivered: int
+    dead_lettered: dict[Code, int]
+    filtered: dict[FilterReason, int]
+    released: dict[ReleaseReason, int]
+    in_flight: int
+
+    @property
+    def balance(self) -> bool:
+        """Whether the accounting equation holds."""
+        ended = self.delivered + self.dead_lettered_total + self.filtered_total
+        return self.consumed == ended + sum(self.released.values()) + self.in_flight
+
+    @property
+    def dead_lettered_total(self) -> int:
+        """Records in the dead-letter topic, whatever the code."""
+        return sum(self.dead_lettered.values())
+
+    @property
+    def filtered_total(self) -> int:
+        """Records left out, whatever the reason."""
+        return sum(self.filtered.values())
+
+
+@dataclass(slots=True)
+class _Account:
+    """Counts of one partition; they outlive its assignments."""
+
+    consumed: int = 0
+    delivered: int = 0
+    dead_lettered: Counter[Code] = field(default_factory=Counter)
+    filtered: Counter[FilterReason] = field(default_factory=Counter)
+    released: Counter[ReleaseReason] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class _Assignment:
+    """A partition while it is ours.
+
+    ``open`` maps the offsets in flight to their bytes, in the order in which they were taken,
+    which is the order of the offsets. Only offsets that were really seen are tracked: compaction
+    and transaction markers leave gaps, and nothing may ever wait for an offset in a gap.
+    ``ended_before`` are offsets still to come that an earlier assignment ended; ``full`` says that
+    the metadata has no room for more open records.
+    """
+
+    epoch: int
+    next_offset: int | None
+    open: dict[int, int] = field(default_factory=dict)
+    open_runs: int = 0
+    committed: Mark | None = None
+    ended_before: Ended = NOTHING
+    origin: Origin | None = None
+    full: bool = False
+
+    def mark(self) -> Mark | None:
+        """The lowest open offset, or the one after the last seen; `None` before the first.
+
+        With what has ended beyond it.
+        """
+        offset = next(iter(self.open), self.next_offset)
+        if offset is None or self.origin is None:
+            return None if offset is None else Mark(offset)
+        ended = self._ended(offset, self.next_offset or 0)
+        if ended and ended[0].start == offset:
+            offset = ended.pop(0).stop
+        return Mark(offset, write(offset, ended, self.origin))
+
+    def _ended(self, place: int, after: int) -> list[Run]:
+        """What has ended from the lowest open offset on; gaps too, for nothing will come there."""
+        runs: list[Run] = []
+        for offset in self.open:
+            if offset != place:
+                runs.append(Run(place, offset))
+            place = offset + 1
+        for run in (Run(place, after), *self.ended_before.after(after)):
+            if runs and runs[-1].stop == run.start:
+                runs[-1] = Run(runs[-1].start, run.stop)
+            elif run.start < run.stop:
+                runs.append(run)
+        return runs
+
+    def most_bits(self) -> float:
+        """The most that the metadata could take, whichever of the open records end next."""
+        if not self.open or self.next_offset is None:
+            return 0.0
+        return most_bits(len(self.open), self.open_runs, self.next_offset - next(iter(self.open)))
+
+
+class Ledger:
+    """Knows what is open in each assigned partition; every method is synchronous and pure.
+
+    Not thread-safe: the task's event loop owns it.
+    """
+
+    def __init__(self) -> None:
+        self._epoch = 0
+        self._assignments: dict[TopicPartition, _Assignment] = {}
+        self._accounts: dict[TopicPartition, _Account] = {}
+        self._open_count = 0
+        self._open_bytes = 0
+        self._full: set[TopicPartition] = set()
+
+    @property
+    def full(self) -> AbstractSet[TopicPartition]:
+        """Partitions of which no more can be taken: what has ended would not fit in a commit."""
+        return self._full
+
+    @property
+    def in_flight_count(self) -> int:
+        """Records taken and not yet ended or released."""
+        return self._open_count
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """Bytes of key and value of the records in flight."""
+        return self._open_bytes
+
+    def partitions(self) -> tuple[TopicPartition, ...]:
+        """The partitions that are assigned now."""
+        return tuple(self._assignments)
+
+    def assign(
+        self,
+        partition: TopicPartition,
+        *,
+        committed: int | None,
+        metadata: str = "",
+        ended: Ended = NOTHING,
+        origin: Origin | None = None,
+    ) -> int:
+        """Begin an assignment and return its epoch.
+
+        Args:
+            partition: which one. If it is assigned already, the old assignment is released as
+                lost: its late answers must not count for the new one.
+            committed: the group's committed offset, `None` when there is none.
+            metadata: what is committed along with it.
+            ended: what has ended beyond it, and is not taken again.
+            origin: whose offsets they are; without it commits carry no metadata.
+        """
+        if partition in self._assignments:
+            self.release(partition, ReleaseReason.LOST)
+        self._epoch += 1
+        self._assignments[partition] = _Assignment(
+            self._epoch,
+            None,
+            committed=None if committed is None else Mark(committed, metadata),
+            ended_before=ended,
+            origin=origin,
+        )
+        self._accounts.setdefault(partition, _Account())
+        return self._epoch
+
+    def take(self, partition: TopicPartition, records: Iterable[Record]) -> Taken | None:
+        """Take polled records, in offset order, into flight.
+
+        Returns:
+            The assignment's epoch, which :meth:`end` asks for, and the records without those that
+            an earlier assignment had ended; or `None` when the partition is not assigned: then
+            nothing was taken and the records are someone else's.
+
+        Raises:
+            ValueError: an offset is not above the one before. Whoever reads a partition from
+                another place begins a new assignment, or a commit could pass an open record.
+        """
+        assignment = self._assignments.get(partition)
+        if assignment is None:
+            return None
+        polled = list(records)
+        fresh, before = polled, assignment.ended_before
+        if before:
+            fresh = [record for record in polled if not before.covers(record.offset)]
+        taken: dict[int, int] = {}
+        first_offset = next_offset = assignment.next_offset or 0
+        runs = 0
+        for record in fresh:
+            if record.offset != next_offset:
+                if record.offset < next_offset:
+                    raise ValueError(f"{record.position} came after offset {next_offset - 1}")
+                runs += 1
+            taken[record.offset] = record.size_bytes
+            next_offset = record.offset + 1
+        if first_offset in taken and first_offset - 1 not in assignment.open:
+            runs += 1
+        if polled:
+            assignment.next_offset = max(next_offset, polled[-1].offset + 1)
+        if before:
+            assignment.ended_before = before.after(assignment.next_offset or 0)
+        if taken:
+            assignment.open.update(taken)
+            assignment.open_runs += runs
+            self._accounts[partition].consumed += len(taken)
+            self._open_count += len(taken)
+            self._open_bytes += sum(taken.values())
+            if assignment.origin is not None and assignment.most_bits() >= FULL_BITS:
+                assignment.full = True
+                self._full.add(partition)
+        return Taken(assignment.epoch, fresh)
+
+    def end(self, partition: TopicPartition, epoch: int, offset: int, ending: Ending) -> bool:
+        """Say that a record has ended.
+
+        Returns:
+            False when the assignment that took the record is over, or the record has ended
+            before: then nothing changed, and nothing may be committed for it.
+        """
+        assignment = self._assignments.get(partition)
+        if assignment is None or assignment.epoch != epoch:
+            return False
+        still_open = assignment.open
+        size = still_open.pop(offset, None)
+        if size is None:
+            return False
+        assignment.open_runs += (offset - 1 in still_open) + (offset + 1 in still_open) - 1
+        if assignment.full and assignment.most_bits() <= ROOMY_BITS:
+            assignment.full = False
+            self._full.discard(partition)
+        self._open_count -= 1
+        self._open_bytes -= size
+        account = self._accounts[partition]
+        match ending:
+            case Delivered():
+                account.delivered += 1
+            case DeadLettered(code):
+                account.dead_lettered[code] += 1
+            case LeftOut(reason):
+                account.filtered[reason] += 1
+        return True
+
+    def is_current(self, partition: TopicPartition, epoch: int) -> bool:
+        """Whether the assignment with this epoch still holds the partition."""
+        assignment = self._assignments.get(partition)
+        return assignment is not None and assignment.epoch == epoch
+
+    def epoch_of(self, partition: TopicPartition) -> int | None:
+        """The epoch of the assignment that holds the partition; `None` when none does."""
+        assignment = self._assignments.get(partition)
+        return None if assignment is None else assignment.epoch
+
+    def open_in(self, partition: TopicPartition) -> int:
+        """Records in flight in one partition; 0 when it is not assigned."""
+        assignment = self._assignments.get(partition)
+        return 0 if assignment is None else len(assignment.open)
+
+    def committable(self) -> dict[TopicPartition, Mark]:
+        """What may be committed now and is not committed yet."""
+        marks: dict[TopicPartition, Mark] = {}
+        for partition, assignment in self._assignments.items():
+            mark = assignment.mark()
+            if mark is not None and mark != assignment.committed:
+                marks[partition] = mark
+        return marks
+
+    def committed(self, partition: TopicPartition, mark: Mark) -> None:
+        """Remember that the broker acknowledged a commit; an older one changes nothing."""
+        assignment = self._assignments.get(partition)
+        if assignment is not None and (
+            assignment.committed is None or assignment.committed.offset <= mark.offset
+        ):
+            assignment.committed = mark
+
+    def release(self, partition: TopicPartition, reason: ReleaseReason) -> int:
+        """Give a partition back; its open records are someone else's now.
+
+        Returns:
+            The number of records that were open.
+        """
+        assignment = self._assignments.pop(partition, None)
+        if assignment is None:
+            return 0
+        self._full.discard(partition)
+        count = len(assignment.open)
+        self._open_count -= count
+        self._open_bytes -= sum(assignment.open.values())
+        if count:
+            self._accounts[partition].released[reason] += count
+        return count
+
+    def books(self) -> dict[TopicPartition, Books]:
+        """The books of every partition that was ever ours in this process."""
+        return {
+            partition: Books(
+                account.consumed,
+                account.delivered,
+                dict(account.dead_lettered),
+                dict(account.filtered),
+                dict(account.released),
+                self.open_in(partition),
+            )
+            for partition, account in self._accounts.items()
+        }

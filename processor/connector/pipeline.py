@@ -1,0 +1,164 @@
+"""Carries each record from its bytes to its one ending; the screen to read first.
+
+``decode → transform → inlets → (dead letters) → ledger``. A record has ended when all its messages
+have an outcome and, if one of them failed, when its dead letter is acknowledged.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Protocol
+
+from processor.connector.delivery import Inlet
+from processor.connector.ledger import DELIVERED, DeadLettered, Ending, Ledger, LeftOut
+from processor.connector.passage import Failure, Named, Parcel, Passage, Story
+from processor.connector.schema_waiting import SchemaWaiting
+from processor.connector.transform import Transform
+from processor.connector.valve import Valve
+from processor.errors import Code, Filtered, FilterReason, Misconfigured, Refused
+from processor.record import Record, TopicPartition
+from processor.schemas.decoder import Decoder, SchemaMissing
+
+
+class Graveyard(Protocol):
+    """Where records go that cannot be delivered."""
+
+    def bury(self, passage: Passage, acknowledged: Callable[[Passage], None]) -> None:
+        """Write the dead letter, for as long as it takes; then call ``acknowledged`` once."""
+
+
+class Pipeline:
+    """The way of a record through one task; owned by the task's event loop.
+
+    Args:
+        read_story: for records of a dead-letter topic, what they say of their first life.
+        stop_at_fault: called instead of writing a dead letter when ``errors.tolerance`` is none.
+        set_up_wrong: called with what a person has to mend before a record can be decoded, and with
+            the record's partition.
+        delivered: called for each delivered record with its Kafka timestamp in milliseconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        decoder: Decoder,
+        transform: Transform,
+        inlets: Mapping[str, Inlet],
+        graveyard: Graveyard,
+        waiting: SchemaWaiting,
+        valve: Valve,
+        delivered: Callable[[int], None],
+        read_story: Callable[[Record], Story | None] = lambda _record: None,
+        stop_at_fault: Callable[[Passage], None] | None = None,
+        set_up_wrong: Callable[[Misconfigured, TopicPartition], None],
+    ) -> None:
+        self._ledger = ledger
+        self._decoder = decoder
+        self._transform = transform
+        self._inlets = inlets
+        self._graveyard = graveyard
+        self._waiting = waiting
+        self._valve = valve
+        self._delivered = delivered
+        self._read_story = read_story
+        self._stop_at_fault = stop_at_fault
+        self._set_up_wrong = set_up_wrong
+
+    def carry(self, records: Iterable[Record]) -> None:
+        """Take polled records and start them on their way; never waits.
+
+        Records of a partition that is no longer assigned are dropped: they are someone else's.
+        """
+        by_partition = groupby(records, key=lambda r: TopicPartition(r.topic, r.partition))
+        for partition, group in by_partition:
+            taken = self._ledger.take(partition, group)
+            if taken is not None:
+                for record in taken.records:
+                    self._enter(Passage(record, taken.epoch, story=self._read_story(record)))
+        self._valve.check()
+
+    def given_back(self) -> None:
+        """Forget what belongs to partitions that are not ours any more, and make room."""
+        for inlet in self._inlets.values():
+            inlet.sweep()
+        self._waiting.sweep(self._is_ours)
+        self._valve.check()
+
+    def _is_ours(self, passage: Passage) -> bool:
+        return self._ledger.is_current(passage.partition, passage.epoch)
+
+    def _enter(self, passage: Passage) -> None:
+        if self._waiting.holds(passage):
+            self._waiting.join(passage)
+        else:
+            self._start(passage)
+
+    def _start(self, passage: Passage) -> None:
+        """Decode and transform one record, and submit its messages."""
+        try:
+            event = self._decoder.decode(passage.record)
+        except SchemaMissing as missing:
+            self._waiting.wait_for(missing.key, passage, self._resume)
+            return
+        except Misconfigured as error:
+            self._set_up_wrong(error, passage.partition)
+            return
+        except Filtered as filtered:
+            self._end(passage, LeftOut(filtered.reason))
+            return
+        except Refused as error:
+            self._fail(passage, [Failure("", error)])
+            return
+        passage.event = Named(event.name, event.event_id, event.schema_id)
+        self._submit(passage, self._transform.parcels(passage, event))
+
+    def _resume(self, passages: Sequence[Passage]) -> None:
+        """Go on with records whose writer schema is known now, or known to be refused."""
+        for passage in passages:
+            if self._is_ours(passage):
+                self._enter(passage)
+
+    def _submit(self, passage: Passage, parcels: Sequence[Parcel]) -> None:
+        passage.open = len(parcels)
+        for parcel in parcels:
+            self._inlets[parcel.message.target].submit(parcel)
+        if not parcels:
+            if passage.failures:
+                self._fail(passage, passage.failures)
+            else:
+                self._end(passage, LeftOut(FilterReason.NO_TARGET))
+
+    def outcome(self, parcel: Parcel, failure: Failure | None) -> None:
+        """Take one message's outcome; the inlets call it once for each parcel."""
+        passage = parcel.passage
+        passage.open -= 1
+        if failure is not None:
+            passage.failures.append(failure)
+        if passage.open:
+            return
+        if passage.failures:
+            self._fail(passage, passage.failures)
+        elif self._end(passage, DELIVERED) and passage.record.timestamp_ms is not None:
+            self._delivered(passage.record.timestamp_ms)
+
+    def _fail(self, passage: Passage, failures: list[Failure]) -> None:
+        passage.failures = failures
+        if not self._is_ours(passage):
+            return
+        if self._stop_at_fault is not None:
+            self._stop_at_fault(passage)
+        else:
+            self._graveyard.bury(passage, self._buried)
+
+    def _buried(self, passage: Passage) -> None:
+        self._end(passage, DeadLettered(main_code(passage)))
+
+    def _end(self, passage: Passage, ending: Ending) -> bool:
+        ended = self._ledger.end(passage.partition, passage.epoch, passage.record.offset, ending)
+        self._valve.check()
+        return ended
+
+
+def main_code(passage: Passage) -> Code:
+    """The code under which a dead letter is counted: that of its first failure."""
+    return passage.failures[0].error.code

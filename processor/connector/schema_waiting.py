@@ -1,0 +1,139 @@
+"""Records that wait for a writer schema; each schema is asked for once, and others go on.
+
+The registry being away is the moment's fault, so the records wait for as long as it takes. An id
+that the registry does not know is the record's fault, but only after a grace: a producer may
+register its schema a moment after its first record became visible to us.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from processor.connector.backoff import Backoff
+from processor.connector.passage import Passage
+from processor.connector.pauses import Pauses
+from processor.errors import Code, Misconfigured, Refused, TryAgain
+from processor.record import TopicPartition
+from processor.schemas.avro import WriterSchema
+from processor.schemas.wire import SchemaKey
+
+GRACE_POLL_S = 2.0
+"""How often, at most, an unknown id is asked for again during its grace."""
+
+FETCHES_AT_ONCE = 8
+"""Nonsense ids cost the registry no more than so many requests at a time."""
+
+Resume = Callable[[Sequence[Passage]], None]
+Chain = tuple[TopicPartition, bytes | int | None]
+
+
+class Registry(Protocol):
+    """Where writer schemas come from."""
+
+    async def fetch(self, key: SchemaKey) -> WriterSchema:
+        """One attempt; raises TryAgain, Misconfigured or Refused."""
+
+
+class SchemaWaiting:
+    """Holds records back until their writer schema is known, in order per key.
+
+    Args:
+        registry: `None` when the settings have none; then nothing ever waits here.
+        learn: told each schema, or why it is refused.
+        grace_s: how long an unknown id is asked for before it is refused.
+        ordered: whether any target asks for order; if so, later records of a waiting record's key
+            wait behind it, and so do those without a key in its partition.
+    """
+
+    def __init__(
+        self,
+        registry: Registry | None,
+        learn: Callable[[SchemaKey, WriterSchema | Refused], None],
+        *,
+        grace_s: float,
+        ordered: bool,
+        backoff: Backoff,
+        pauses: Pauses,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._registry = registry
+        self._learn = learn
+        self._grace_s = grace_s
+        self._ordered = ordered
+        self._backoff = backoff
+        self._pauses = pauses
+        self._clock = clock
+        self._chains: dict[Chain, list[Passage]] = {}
+        self._by_schema: dict[SchemaKey, list[Chain]] = {}
+        self._asked: asyncio.Queue[tuple[SchemaKey, Resume]] = asyncio.Queue()
+        self._free = asyncio.Semaphore(FETCHES_AT_ONCE)
+
+    def holds(self, passage: Passage) -> bool:
+        """Whether an earlier record of the same key waits."""
+        return bool(self._chains) and self._chain_of(passage) in self._chains
+
+    def join(self, passage: Passage) -> None:
+        """Wait behind the earlier record of the same key."""
+        self._chains[self._chain_of(passage)].append(passage)
+
+    def wait_for(self, key: SchemaKey, passage: Passage, resume: Resume) -> None:
+        """Hold a record back until its schema is known; ``resume`` gets it with its followers."""
+        chain = self._chain_of(passage)
+        self._chains[chain] = [passage]
+        if key in self._by_schema:
+            self._by_schema[key].append(chain)
+        else:
+            self._by_schema[key] = [chain]
+            self._asked.put_nowait((key, resume))
+
+    def sweep(self, wanted: Callable[[Passage], bool]) -> None:
+        """Drop the records that are not wanted any more: partitions were given back."""
+        for passages in self._chains.values():
+            passages[:] = filter(wanted, passages)
+
+    async def run(self) -> None:
+        """Fetch what is wanted until cancelled."""
+        async with asyncio.TaskGroup() as fetches:
+            while True:
+                key, resume = await self._asked.get()
+                fetches.create_task(self._fetch(key, resume))
+
+    def _chain_of(self, passage: Passage) -> Chain:
+        record = passage.record
+        return passage.partition, record.key if self._ordered else record.offset
+
+    async def _fetch(self, key: SchemaKey, resume: Resume) -> None:
+        self._learn(key, await self._verdict(key))
+        for chain in self._by_schema.pop(key):
+            resume(self._chains.pop(chain))
+
+    async def _verdict(self, key: SchemaKey) -> WriterSchema | Refused:
+        if self._registry is None:
+            raise AssertionError("the decoder asks for a schema only where a registry is set")
+        attempts, unknown_since_s, who = 0, None, str(key)
+        while True:
+            attempts += 1
+            wait_s = self._backoff.wait_s(attempts)
+            try:
+                async with self._free:
+                    schema = await self._registry.fetch(key)
+            except TryAgain as error:
+                self._pauses.begin("schema_registry", str(error), who=who)
+                wait_s = self._backoff.wait_s(attempts, error.retry_after_s)
+            except Misconfigured as error:
+                self._pauses.begin("schema_registry", str(error), who=who, of_setup=True)
+            except Refused as error:
+                self._pauses.end("schema_registry", who=who)
+                if error.code is not Code.DECODE_UNKNOWN_SCHEMA_ID:
+                    return error
+                now_s = self._clock()
+                unknown_since_s = now_s if unknown_since_s is None else unknown_since_s
+                left_s = unknown_since_s + self._grace_s - now_s
+                if left_s <= 0:
+                    return error
+                wait_s = min(GRACE_POLL_S, left_s)
+            else:
+                self._pauses.end("schema_registry", who=who)
+                return schema
+            await asyncio.sleep(wait_s)

@@ -1,0 +1,127 @@
+"""A decoded event to the messages of its targets: mapping, enrichment, gate, envelope."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import orjson
+
+from processor.connector.passage import Failure, Parcel, Passage
+from processor.errors import Code, Refused
+from processor.experience_platform.enrich import Enricher
+from processor.experience_platform.envelope import Envelope
+from processor.experience_platform.gate import Gate
+from processor.mapping.mapper import Mapper
+from processor.record import Event, Message
+from processor.settings import TargetSettings
+
+
+class Route(NamedTuple):
+    """What an entity passes on its way to one target."""
+
+    settings: TargetSettings
+    gate: Gate
+    envelope: Envelope
+
+
+NOTHING: frozenset[str] = frozenset()
+
+
+class Transform:
+    """Makes the messages of an event.
+
+    Args:
+        routes: by target name, in the settings' order.
+    """
+
+    def __init__(self, mapper: Mapper, enricher: Enricher, routes: Mapping[str, Route]) -> None:
+        self._mapper = mapper
+        self._enricher = enricher
+        self._routes = routes
+
+    def targets_of(self, event_name: str) -> tuple[str, ...]:
+        """The configured targets that an event of this name feeds."""
+        return self._mapper.targets_of(event_name)
+
+    def parcels(self, passage: Passage, event: Event) -> list[Parcel]:
+        """The messages of one event; what fails is noted in the passage.
+
+        One target's failure does not keep the others back. Of a record from a dead-letter topic
+        only what had failed is made again.
+        """
+        parcels: list[Parcel] = []
+        targets = self._mapper.targets_of(event.name)
+        only = passage.story.targets if passage.story is not None else NOTHING
+        if only:
+            failed = {name.partition("#")[0] for name in only}
+            targets = tuple(target for target in targets if target in failed)
+        for target in targets:
+            self._add(parcels, passage, event, target, only)
+        return parcels
+
+    def _add(
+        self,
+        parcels: list[Parcel],
+        passage: Passage,
+        event: Event,
+        target: str,
+        only: frozenset[str],
+    ) -> None:
+        route = self._routes[target]
+        try:
+            entities = self._mapper.map(event, target, passage.timestamp_ms)
+        except Refused as error:
+            passage.failures.append(Failure(target, error))
+            return
+        count = len(entities)
+        for index, mapped in enumerate(entities):
+            name = f"{target}#{index}" if count > 1 else target
+            if only and count > 1 and name not in only and target not in only:
+                continue  # one alone is what failed, whatever its number was then
+            try:
+                id_ = self._enricher.enrich(event, mapped, index=index, count=count)
+                encoded = encode(mapped.entity)
+                route.gate.check(mapped.entity, encoded)
+            except Refused as error:
+                passage.failures.append(Failure(name, error))
+                continue
+            message = Message(
+                target,
+                index,
+                id_,
+                route.envelope.wrap(encoded),
+                self._order_key(passage, mapped.source, route.settings),
+            )
+            parcels.append(Parcel(message, passage, several=count > 1))
+
+    @staticmethod
+    def _order_key(
+        passage: Passage, source: Mapping[str, object], settings: TargetSettings
+    ) -> bytes | None:
+        """Messages with one key go one after the other; a record without a key: its customer."""
+        if settings.ordering == "none":
+            return None
+        record = passage.record
+        place = f"{record.topic}\x00{record.partition}\x00".encode()
+        if settings.ordering == "partition":
+            return place
+        if record.key is not None:
+            return place + record.key
+        identifiers = source.get("customerIdentifiers")
+        customer = identifiers.get("customerId") if isinstance(identifiers, Mapping) else None
+        return place + str(customer).encode()
+
+
+def encode(entity: Mapping[str, object]) -> bytes:
+    """The entity as UTF-8 JSON.
+
+    Raises:
+        Refused: a lone surrogate, or an integer beyond 64 bits, has no place in JSON.
+    """
+    try:
+        return orjson.dumps(entity)
+    except TypeError as error:
+        raise Refused(
+            "The mapped entity cannot be written as JSON: it holds a lone surrogate or an integer "
+            "beyond 64 bits.",
+            code=Code.MAPPING_TYPE,
+        ) from error

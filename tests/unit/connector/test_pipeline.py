@@ -1,0 +1,384 @@
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processor.connector.delivery import Inlet
+from processor.connector.ledger import Ledger, ReleaseReason
+from processor.connector.passage import Failure, Parcel, Passage, Story
+from processor.connector.pipeline import Pipeline, main_code
+from processor.connector.schema_waiting import Resume, SchemaWaiting
+from processor.connector.transform import Transform
+from processor.connector.valve import Valve
+from processor.errors import Code, Filtered, FilterReason, Misconfigured, Refused
+from processor.record import Event, Message, Record, TopicPartition
+from processor.schemas.decoder import Decoder, SchemaMissing
+from processor.schemas.wire import SchemaKey
+
+PARTITION = TopicPartition("events", 0)
+REFUSED = Refused("No.", code=Code.DELIVERY_REFUSED)
+
+
+class Reader:
+    """Decodes what the value says: a word that is a fate, or names of targets."""
+
+    def __init__(self) -> None:
+        self.schema_known = False
+
+    def decode(self, record: Record) -> Event:
+        if record.value is None:
+            raise Filtered(FilterReason.TOMBSTONE)
+        words = record.value.decode()
+        if words == "unreadable":
+            raise Refused("It cannot be read.", code=Code.DECODE_TRUNCATED)
+        if words == "unmapped":
+            raise Filtered(FilterReason.UNMAPPED_EVENT, "x")
+        if words == "no registry":
+            raise Misconfigured("None is set.", reason="schema_registry")
+        if words == "new schema" and not self.schema_known:
+            raise SchemaMissing(SchemaKey(7))
+        targets = "event" if words == "new schema" else words
+        return Event("pointsIssued", {"targets": targets.split()})
+
+
+class Maker:
+    """A message for each word; one that ends in ``!`` does not map."""
+
+    def parcels(self, passage: Passage, event: Event) -> list[Parcel]:
+        parcels = []
+        for name in event.body["targets"]:
+            if name.endswith("!"):
+                passage.failures.append(Failure(name[:-1], REFUSED))
+            elif name != "none":
+                message = Message(name.partition("#")[0], 0, "id", b"{}")
+                parcels.append(Parcel(message, passage, several="#" in name))
+        return parcels
+
+
+class Held:
+    """An inlet that keeps its parcels until the test answers."""
+
+    def __init__(self) -> None:
+        self.parcels: list[Parcel] = []
+        self.swept = 0
+
+    def submit(self, parcel: Parcel) -> None:
+        self.parcels.append(parcel)
+
+    def sweep(self) -> None:
+        self.swept += 1
+
+
+class Graves:
+    """A dead-letter topic that acknowledges when the test says so."""
+
+    def __init__(self) -> None:
+        self.buried: list[tuple[Passage, Callable[[Passage], None]]] = []
+
+    def bury(self, passage: Passage, acknowledged: Callable[[Passage], None]) -> None:
+        self.buried.append((passage, acknowledged))
+
+    def acknowledge(self) -> None:
+        for passage, acknowledged in self.buried:
+            acknowledged(passage)
+        self.buried.clear()
+
+
+class Room:
+    """A waiting room for schemas that lets go when the test says so."""
+
+    def __init__(self) -> None:
+        self.passages: list[Passage] = []
+        self.resume: Resume | None = None
+        self.swept: list[Passage] = []
+
+    def holds(self, passage: Passage) -> bool:
+        return bool(self.passages)
+
+    def join(self, passage: Passage) -> None:
+        self.passages.append(passage)
+
+    def wait_for(self, key: SchemaKey, passage: Passage, resume: Resume) -> None:
+        self.passages.append(passage)
+        self.resume = resume
+
+    def sweep(self, wanted: Callable[[Passage], bool]) -> None:
+        self.swept = [passage for passage in self.passages if not wanted(passage)]
+
+    def let_go(self) -> None:
+        passages, self.passages = self.passages, []
+        assert self.resume is not None
+        self.resume(passages)
+
+
+class Journey:
+    """A pipeline among doubles."""
+
+    def __init__(self, *, stop_at_fault: bool = False, story: Story | None = None) -> None:
+        self.ledger = Ledger()
+        self.ledger.assign(PARTITION, committed=None)
+        self.reader, self.room, self.graves = Reader(), Room(), Graves()
+        self.inlets = {name: Held() for name in ("event", "profile")}
+        self.turned: list[bool] = []
+        self.wrong: list[tuple[Misconfigured, TopicPartition]] = []
+        self.delivered: list[int] = []
+        self.faults: list[Passage] = []
+        self.pipeline = Pipeline(
+            ledger=self.ledger,
+            decoder=cast("Decoder", self.reader),
+            transform=cast("Transform", Maker()),
+            inlets=cast("dict[str, Inlet]", self.inlets),
+            graveyard=self.graves,
+            waiting=cast("SchemaWaiting", self.room),
+            valve=Valve(
+                self.ledger,
+                max_records=4,
+                max_bytes=10_000,
+                turn=self.turned.append,
+                rest=lambda _partitions: None,
+            ),
+            delivered=self.delivered.append,
+            read_story=lambda _: story,
+            stop_at_fault=self.faults.append if stop_at_fault else None,
+            set_up_wrong=lambda *said: self.wrong.append(said),
+        )
+
+    def carry(self, *values: str | None, first: int = 0) -> None:
+        self.pipeline.carry([
+            Record("events", 0, first + n, 1000 + n, value=None if v is None else v.encode())
+            for n, v in enumerate(values)
+        ])  # fmt: skip
+
+    def answer(self, target: str, *outcomes: Refused | None) -> None:
+        inlet = self.inlets[target]
+        parcels, inlet.parcels = inlet.parcels, []
+        for parcel, error in zip(parcels, outcomes, strict=True):
+            self.pipeline.outcome(parcel, Failure(parcel.name, error, 1) if error else None)
+
+    @property
+    def committable(self) -> int | None:
+        mark = self.ledger.committable().get(PARTITION)
+        return None if mark is None else mark.offset
+
+
+def test_a_record_is_delivered_when_all_its_messages_are_accepted() -> None:
+    journey = Journey()
+    journey.carry("event profile")
+
+    journey.answer("event", None)
+    half = journey.committable
+    journey.answer("profile", None)
+
+    assert half == 0
+    assert journey.committable == 1
+    assert journey.ledger.books()[PARTITION].delivered == 1
+    assert journey.delivered == [1000]
+
+
+def test_a_record_whose_message_was_refused_ends_when_its_dead_letter_is_acknowledged() -> None:
+    journey = Journey()
+    journey.carry("event")
+
+    journey.answer("event", REFUSED)
+    before = journey.committable
+    journey.graves.acknowledge()
+
+    assert before == 0
+    assert journey.committable == 1
+    assert journey.ledger.books()[PARTITION].dead_lettered == {Code.DELIVERY_REFUSED: 1}
+    assert journey.delivered == []
+
+
+@pytest.mark.parametrize("first", ["event", "profile"])
+def test_where_one_target_fails_the_letter_names_only_that_and_waits_for_the_others(
+    first: str,
+) -> None:
+    journey = Journey()
+    journey.carry("event profile")
+    answers: dict[str, Refused | None] = {"event": None, "profile": REFUSED}
+
+    journey.answer(first, answers.pop(first))
+    early = list(journey.graves.buried)
+    for target, error in answers.items():
+        journey.answer(target, error)
+
+    assert early == []
+    ((passage, _),) = journey.graves.buried
+    assert [failure.target for failure in passage.failures] == ["profile"]
+
+
+def test_a_target_that_does_not_map_is_in_the_letter_though_the_other_was_accepted() -> None:
+    journey = Journey()
+    journey.carry("event profile!")
+
+    journey.answer("event", None)
+
+    ((passage, _),) = journey.graves.buried
+    assert [failure.target for failure in passage.failures] == ["profile"]
+    assert main_code(passage) is Code.DELIVERY_REFUSED
+
+
+def test_messages_of_one_target_are_named_by_their_index() -> None:
+    journey = Journey()
+    journey.carry("event#0 event#1")
+
+    journey.answer("event", None, REFUSED)
+
+    ((passage, _),) = journey.graves.buried
+    assert [failure.target for failure in passage.failures] == ["event#0"]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, FilterReason.TOMBSTONE),
+        ("unmapped", FilterReason.UNMAPPED_EVENT),
+        ("none", FilterReason.NO_TARGET),
+    ],
+)
+def test_what_is_left_out_is_counted_by_its_reason(value: str | None, reason: FilterReason) -> None:
+    journey = Journey()
+
+    journey.carry(value)
+
+    assert journey.ledger.books()[PARTITION].filtered == {reason: 1}
+    assert journey.committable == 1
+
+
+def test_records_of_a_schema_that_is_not_known_yet_go_on_when_it_is() -> None:
+    journey = Journey()
+    journey.carry("new schema", "event")
+    before = list(journey.inlets["event"].parcels)
+
+    journey.reader.schema_known = True
+    journey.room.let_go()
+    journey.answer("event", None, None)
+
+    assert before == []
+    assert journey.committable == 2
+
+
+def test_a_record_that_waited_for_a_schema_while_its_partition_went_is_dropped() -> None:
+    journey = Journey()
+    journey.carry("new schema")
+
+    journey.ledger.release(PARTITION, ReleaseReason.REVOKED)
+    journey.pipeline.given_back()
+    journey.reader.schema_known = True
+    journey.room.let_go()
+
+    assert len(journey.room.swept) == 1
+    assert journey.inlets["event"].parcels == []
+
+
+def test_records_that_come_after_their_partition_went_are_not_taken() -> None:
+    journey = Journey()
+    journey.ledger.release(PARTITION, ReleaseReason.LOST)
+
+    journey.carry("event")
+
+    assert journey.inlets["event"].parcels == []
+    assert journey.ledger.in_flight_count == 0
+
+
+def test_a_set_up_that_is_wrong_is_reported_and_the_record_kept() -> None:
+    journey = Journey()
+
+    journey.carry("no registry", "event")
+    journey.answer("event", None)
+
+    assert [(str(error), whose) for error, whose in journey.wrong] == [("None is set.", PARTITION)]
+    assert journey.committable == 0
+    assert journey.graves.buried == []
+
+
+def test_with_tolerance_none_a_fault_stops_the_task_and_writes_nothing() -> None:
+    journey = Journey(stop_at_fault=True)
+
+    journey.carry("unreadable")
+
+    assert [passage.record.offset for passage in journey.faults] == [0]
+    assert journey.graves.buried == []
+    assert journey.committable == 0
+
+
+def test_a_fault_in_a_record_that_is_someone_else_s_now_is_theirs() -> None:
+    strict, tolerant = Journey(stop_at_fault=True), Journey()
+    for journey in (strict, tolerant):
+        journey.carry("event")
+        journey.ledger.release(PARTITION, ReleaseReason.LOST)
+        journey.answer("event", REFUSED)
+
+    assert strict.faults == []
+    assert tolerant.graves.buried == []
+
+
+def test_a_late_answer_of_an_earlier_assignment_counts_for_nothing() -> None:
+    journey = Journey()
+    journey.carry("event")
+    journey.ledger.assign(PARTITION, committed=0)
+    journey.carry("event")
+
+    first, second = journey.inlets["event"].parcels
+    journey.pipeline.outcome(first, None)
+    before = journey.ledger.in_flight_count
+    journey.pipeline.outcome(second, None)
+
+    assert before == 1
+    assert journey.ledger.books()[PARTITION].delivered == 1
+    assert journey.delivered == [1000]
+
+
+def test_what_a_partition_held_makes_room_when_it_goes() -> None:
+    journey = Journey()
+    journey.carry(*["event"] * 4)
+
+    journey.ledger.release(PARTITION, ReleaseReason.REVOKED)
+    journey.pipeline.given_back()
+
+    assert journey.turned == [False, True]
+    assert [inlet.swept for inlet in journey.inlets.values()] == [1, 1]
+
+
+def test_a_letter_that_is_replayed_keeps_the_time_of_its_first_life() -> None:
+    story = Story("original", 3, 9, 77, frozenset({"event"}), 1)
+    journey = Journey(story=story)
+
+    journey.carry("event!")
+
+    ((passage, _),) = journey.graves.buried
+    assert passage.story is story
+    assert passage.timestamp_ms == 77
+
+
+FATES = st.sampled_from(
+    ["event", "profile", "event profile", "event profile!", "unreadable", "unmapped", "none"]
+)
+
+
+@given(st.lists(FATES, max_size=25), st.randoms(use_true_random=False))
+def test_every_record_ends_exactly_once(fates: list[str], chance: Any) -> None:
+    journey = Journey()
+    journey.carry(*fates)
+    waiting: Sequence[Parcel] = [p for inlet in journey.inlets.values() for p in inlet.parcels]
+    failed = {n for n, fate in enumerate(fates) if fate == "unreadable" or "!" in fate}
+
+    for parcel in chance.sample(waiting, len(waiting)):
+        error = REFUSED if chance.random() < 0.3 else None
+        if error:
+            failed.add(parcel.passage.record.offset)
+        journey.pipeline.outcome(parcel, Failure(parcel.name, error) if error else None)
+        assert journey.ledger.books()[PARTITION].balance
+    buried = sorted(passage.record.offset for passage, _ in journey.graves.buried)
+    journey.graves.acknowledge()
+
+    assert buried == sorted(failed)
+    assert journey.ledger.in_flight_count == 0
+    if fates:
+        books = journey.ledger.books()[PARTITION]
+        assert books.balance
+        assert books.dead_lettered_total == len(failed)
+        assert books.filtered_total == sum(fate in {"unmapped", "none"} for fate in fates)
+        assert journey.committable == len(fates)

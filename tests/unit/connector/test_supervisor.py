@@ -1,0 +1,327 @@
+import asyncio
+import pickle
+import signal
+from collections.abc import Iterator, Mapping
+from multiprocessing import get_context
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from processor.connector.books import BooksCollector
+from processor.connector.heartbeat import Heartbeat, Waiting
+from processor.connector.ledger import DELIVERED, DeadLettered, Ledger, LeftOut, ReleaseReason
+from processor.connector.supervisor import Child, Supervisor, released
+from processor.connector.task import State
+from processor.connector.task_process import frames_of
+from processor.errors import Code, FilterReason
+from processor.record import Record, TopicPartition
+from processor.settings import Settings
+from processor.telemetry.metrics import TaskMetrics, added_up
+
+ZERO, ONE = TopicPartition("events", 0), TopicPartition("events", 1)
+ENDED = ("delivered", "dead_lettered", "filtered", "released")
+
+
+class Life:
+    """One life of a task: its ledger and instruments."""
+
+    def __init__(self) -> None:
+        self.ledger, self.metrics = Ledger(), TaskMetrics()
+        self.metrics.registry.register(BooksCollector(self.ledger))
+
+    def take(self, partition: TopicPartition, count: int, *, ended: int) -> None:
+        epoch = self.ledger.assign(partition, committed=0)
+        topic, number = partition
+        self.ledger.take(partition, [Record(topic, number, n) for n in range(count)])
+        endings = (DELIVERED, DeadLettered(Code.GATE_VIOLATION), LeftOut(FilterReason.TOMBSTONE))
+        for offset in range(ended):
+            self.ledger.end(partition, epoch, offset, endings[offset % 3])
+
+    def snapshot(self) -> list[Metric]:
+        """As it comes through the pipe."""
+        return cast("list[Metric]", pickle.loads(pickle.dumps(self.metrics.snapshot())))  # noqa: S301
+
+
+def total(metrics: list[Metric], name: str, **labels: str) -> float:
+    return sum(
+        sample.value
+        for metric in metrics
+        for sample in metric.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
+
+
+def balanced(metrics: list[Metric], **labels: str) -> bool:
+    ended = sum(total(metrics, f"processor_records_{way}_total", **labels) for way in ENDED)
+    in_flight = total(metrics, "processor_records_in_flight", **labels)
+    return total(metrics, "processor_records_consumed_total", **labels) == ended + in_flight
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=5))
+def test_the_books_balance_after_any_number_of_crashes(lives: list[tuple[int, int]]) -> None:
+    ended: list[Metric] = []
+    consumed = 0
+
+    for count, done in lives:
+        life = Life()
+        life.take(ZERO, count, ended=min(count, done))
+        snapshot = life.snapshot()
+        assert balanced(added_up([ended, snapshot]))
+        ended = added_up([ended, released(snapshot)])
+        consumed += count
+
+    assert balanced(ended)
+    assert balanced(ended, partition="0")
+    assert total(ended, "processor_records_consumed_total") == consumed
+    assert total(ended, "processor_records_in_flight") == 0
+
+
+def test_what_a_crash_left_in_flight_is_released_as_stopped() -> None:
+    life = Life()
+    life.take(ZERO, 10, ended=4)
+    life.ledger.release(ZERO, ReleaseReason.REVOKED)
+    life.take(ONE, 5, ended=0)
+
+    gone = released(life.snapshot())
+
+    name = "processor_records_released_total"
+    assert total(gone, name, partition="0", reason="revoked") == 6
+    assert total(gone, name, partition="1", reason="stopped") == 5
+
+
+def test_what_tasks_measure_is_added_up_and_what_they_say_is_not() -> None:
+    first, second = Life(), Life()
+    for life, expires_s, lag in ((first, 100.0, 3), (second, 40.0, 4)):
+        life.metrics.token_expires_in_seconds.set(expires_s)
+        life.metrics.consumer_lag.labels("events", str(lag)).set(lag)
+        life.metrics.requests.labels("event", "207").inc(5)
+        life.metrics.request_seconds.labels("event").observe(0.3)
+        life.metrics.end_to_end.observe(0.3)
+        life.metrics.concurrency_limit.set(16)
+    first.metrics.paused.labels("ims").set(0)
+    second.metrics.paused.labels("ims").set(1)
+
+    metrics = added_up([first.snapshot(), second.snapshot()])
+
+    assert total(metrics, "processor_token_expires_in_seconds") == 40
+    assert total(metrics, "processor_consumer_lag") == 7
+    assert total(metrics, "processor_requests_total") == 10
+    assert total(metrics, "processor_request_seconds_count") == 2
+    assert total(metrics, "processor_end_to_end_seconds_bucket", le="0.3") == 2
+    assert total(metrics, "processor_end_to_end_seconds_bucket", le="0.2") == 0
+    assert total(metrics, "processor_end_to_end_seconds_count") == 2
+    assert total(metrics, "processor_concurrency_limit") == 32
+    assert total(metrics, "processor_paused", reason="ims") == 1
+
+
+def test_adding_up_changes_no_snapshot() -> None:
+    life = Life()
+    life.take(ZERO, 3, ended=0)
+    snapshot = life.snapshot()
+
+    added_up([snapshot, snapshot])
+
+    assert total(snapshot, "processor_records_consumed_total") == 3
+
+
+class Showing(Collector):
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._metrics
+
+
+def test_what_was_added_up_is_text_that_prometheus_reads() -> None:
+    life = Life()
+    life.take(ZERO, 3, ended=2)
+    life.metrics.end_to_end.observe(100_000)
+    registry = CollectorRegistry()
+    registry.register(Showing(added_up([life.snapshot(), released(life.snapshot())])))
+
+    text = generate_latest(registry).decode()
+
+    assert 'processor_records_consumed_total{partition="0",topic="events"} 6.0' in text
+    assert "# TYPE processor_records_consumed_total counter" in text
+    assert "# TYPE processor_end_to_end_seconds histogram" in text
+    assert 'processor_end_to_end_seconds_bucket{le="+Inf"} 2.0' in text
+    assert "_created" not in text
+
+
+# The parent.
+
+
+def settings(**tables: Any) -> Settings:
+    required: Mapping[str, Any] = {
+        "kafka": {"bootstrap_servers": "localhost:1", "topics": ["events"]},
+        "ims": {"client_id": "client"},
+        "experience_platform": {"org_id": f"{'A' * 24}@AdobeOrg", "tenant": "acme"},
+    }
+    return Settings(**{**required, **tables})
+
+
+def beat(state: State = State.RUNNING, trace: str = "", *waiting: Waiting) -> Heartbeat:
+    return Heartbeat(0, state, trace, waiting, [])
+
+
+def children(supervisor: Supervisor) -> list[Child]:
+    return supervisor._children  # noqa: SLF001 - what a task says comes through a pipe
+
+
+async def not_ready(*beats: Heartbeat | None) -> list[str]:
+    supervisor = Supervisor(settings(tasks_max=len(beats)))
+    for child, said in zip(children(supervisor), beats, strict=True):
+        child.beat = said
+        child.process = get_context("spawn").Process()
+        child.failed = said is not None and said.state is State.FAILED
+    ready, reasons = supervisor.ready()
+    assert ready == (not reasons)
+    assert supervisor.live()
+    return reasons
+
+
+async def test_it_is_ready_when_every_task_runs_and_none_waits() -> None:
+    assert await not_ready(beat(), beat()) == []
+
+
+async def test_it_says_of_each_task_why_it_is_not_ready() -> None:
+    waiting = Waiting("ims", "IMS is away.", of_setup=False)
+
+    reasons = await not_ready(
+        None, beat(State.UNASSIGNED), beat(State.RUNNING, "", waiting), beat(State.FAILED, "Why.")
+    )
+
+    assert reasons == [
+        "task 0: starting",
+        "task 1: UNASSIGNED",
+        "task 2: ims: IMS is away.",
+        "task 3: FAILED. Why.",
+    ]
+
+
+async def test_a_task_that_has_not_been_heard_of_for_long_is_not_ready() -> None:
+    supervisor = Supervisor(settings())
+    (child,) = children(supervisor)
+    child.beat, child.process = beat(), get_context("spawn").Process()
+    child.heard_s -= 60.0
+
+    ready, reasons = supervisor.ready()
+
+    assert not ready
+    assert reasons == ["task 0: no sign of life for 60 s"]
+
+
+async def test_the_counts_of_a_task_that_died_stay_in_the_metrics() -> None:
+    life = Life()
+    life.take(ZERO, 10, ended=4)
+    supervisor = Supervisor(settings())
+    (child,) = children(supervisor)
+    child.beat = Heartbeat(0, State.RUNNING, "", (), life.snapshot())
+    before = supervisor.metrics().decode()
+
+    supervisor._close_books(child)  # noqa: SLF001 - a real death takes a process
+    supervisor._close_books(child)  # noqa: SLF001
+    after = supervisor.metrics().decode()
+
+    place = '{partition="0",topic="events"'
+    assert f"processor_records_in_flight{place}}} 6.0" in before
+    assert f"processor_records_consumed_total{place}}} 10.0" in after
+    assert (
+        'processor_records_released_total{partition="0",reason="stopped",topic="events"}' in after
+    )
+    assert "processor_records_in_flight" not in after
+    assert "processor_build_info" in after
+
+
+class Terminated(Supervisor):
+    """Its task ends by the signal that stops the connector; so does everything in its group."""
+
+    def __init__(self, last: Heartbeat | None) -> None:
+        super().__init__(settings())
+        self.last = last
+
+    async def _one_life(self, child: Child) -> int:
+        child.beat = self.last
+        self._stopping.set()
+        return -signal.SIGTERM
+
+
+@pytest.mark.parametrize(("last", "status"), [(None, 0), (beat(), -signal.SIGTERM)])
+async def test_a_task_that_a_signal_ends_before_its_first_sign_of_life_had_taken_nothing(
+    last: Heartbeat | None, status: int
+) -> None:
+    supervisor = Terminated(last)
+    (child,) = children(supervisor)
+
+    assert await supervisor._live(child) == status  # noqa: SLF001
+
+
+class Ends:
+    """A process that is over when the pipe is, or when it is killed."""
+
+    def __init__(self) -> None:
+        self.killed = False
+
+    def join(self) -> None:
+        """It is over."""
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+async def test_a_heartbeat_that_cannot_be_read_ends_the_task_and_is_not_waited_for() -> None:
+    supervisor = Supervisor(settings())
+    (child,) = children(supervisor)
+    ours, theirs = get_context("spawn").Pipe()
+    process, ended = Ends(), asyncio.Event()
+
+    supervisor._listen(child, cast("Any", process), ours, ended)  # noqa: SLF001
+    theirs.send_bytes(b"no pickle")
+    await asyncio.wait_for(ended.wait(), 10)
+
+    assert process.killed
+    theirs.close()
+    ours.close()
+
+
+async def test_a_pipe_that_ends_is_the_end_of_the_task() -> None:
+    supervisor = Supervisor(settings())
+    (child,) = children(supervisor)
+    ours, theirs = get_context("spawn").Pipe()
+    process, ended = Ends(), asyncio.Event()
+    child.connection = ours
+
+    supervisor._listen(child, cast("Any", process), ours, ended)  # noqa: SLF001
+    theirs.send(beat())
+    theirs.close()
+    await asyncio.wait_for(ended.wait(), 10)
+
+    assert not process.killed
+    assert child.beat == beat()
+    ours.close()
+
+
+def test_a_defect_is_told_by_its_places_and_not_by_its_text() -> None:
+    address = "customer" + "@example.com"
+
+    def broken() -> None:
+        raise KeyError(address)
+
+    def parts() -> None:
+        try:
+            broken()
+        except KeyError as error:
+            raise ExceptionGroup("parts", [error]) from None
+
+    with pytest.raises(ExceptionGroup) as caught:
+        parts()
+
+    where = "\n".join(frames_of(caught.value))
+    assert "KeyError" in where
+    assert "in broken" in where
+    assert address not in where

@@ -1,0 +1,53 @@
+import re
+from typing import Any
+
+import pytest
+
+from processor.connector.task_process import _subscription, _without_own_topics
+from processor.settings import Settings
+
+
+def settings(*, errors: dict[str, Any] | None = None, **kafka: Any) -> Settings:
+    return Settings(
+        name="a.b",
+        kafka={"bootstrap_servers": "localhost:1", **kafka},  # type: ignore[arg-type] # as TOML
+        ims={"client_id": "client"},  # type: ignore[arg-type]
+        experience_platform={"org_id": f"{'A' * 24}@AdobeOrg", "tenant": "acme"},  # type: ignore[arg-type]
+        errors=errors or {},  # type: ignore[arg-type]
+    )
+
+
+def kept_out(topic: str, properties: dict[str, str]) -> bool:
+    patterns = properties["topic.blacklist"].split(",")
+    return any(re.search(pattern, topic) is not None for pattern in patterns)
+
+
+@pytest.mark.parametrize("topic", ["events.dlq", "capillary.x.dlq", "a.b.state"])
+def test_a_pattern_of_topics_never_matches_our_own(topic: str) -> None:
+    properties = _without_own_topics(settings(topics_regex=".*"))
+
+    assert kept_out(topic, properties)
+    assert settings(topics_regex=".*").is_own_topic(topic)
+
+
+@pytest.mark.parametrize("topic", ["events", "events.dlq.more", "eventsXdlq", "aXb.state", ".dlq"])
+def test_topics_that_only_look_like_ours_are_read(topic: str) -> None:
+    properties = _without_own_topics(settings(topics_regex=".*"))
+
+    assert not kept_out(topic, properties)
+    assert not settings(topics_regex=".*").is_own_topic(topic)
+
+
+def test_one_dead_letter_topic_for_all_is_our_own_too() -> None:
+    chosen = settings(topics_regex=".*", errors={"deadletterqueue_topic_name": "dlq-{name}"})
+
+    assert kept_out("dlq-a.b", _without_own_topics(chosen))
+
+
+def test_topics_that_are_named_need_no_exception() -> None:
+    assert _without_own_topics(settings(topics=["events"])) == {}
+
+
+@pytest.mark.parametrize("pattern", ["capillary[.].*", "^capillary[.].*"])
+def test_a_pattern_begins_as_librdkafka_wants_it(pattern: str) -> None:
+    assert _subscription(settings(topics_regex=pattern)).topics == ("^capillary[.].*",)
