@@ -1,0 +1,1 @@
+"""What operators do: preflight, dead letters, replay, offsets, the books."""

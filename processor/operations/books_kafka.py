@@ -1,0 +1,127 @@
+"""What books are kept by in Kafka: committed offsets, both ends of logs, how topics forget."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+)
+from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka.admin import ConfigResource, OffsetSpec, ResourceType
+
+from processor.errors import Misconfigured
+from processor.kafka.clients import error_of
+from processor.operations.reading import ANSWER_S, DENIED, Reader
+from processor.record import TopicPartition
+from processor.telemetry.logs import redact
+
+NO_GROUP = frozenset({KafkaError.GROUP_ID_NOT_FOUND, KafkaError.UNKNOWN_TOPIC_OR_PART})
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How a topic keeps its records.
+
+    Attributes:
+        compacted: single records may vanish, not only the oldest.
+        log_append_time: the broker stamps them when they are written.
+        ahead_ms: how far a producer's own time may lie ahead of the broker's; `None`: any.
+    """
+
+    compacted: bool
+    log_append_time: bool
+    ahead_ms: int | None
+
+
+class BooksReader(Reader):
+    """As :class:`Reader`, and looks up what only books need; it commits nothing."""
+
+    def committed(
+        self, group: str, partitions: Collection[TopicPartition]
+    ) -> dict[TopicPartition, int | None]:
+        """The group's committed offsets; `None` where it has none.
+
+        Raises:
+            TryAgain: no broker answers.
+            Misconfigured: Kafka refuses us.
+        """
+        if not partitions:
+            return {}
+        places = [KafkaPartition(p.topic, p.partition) for p in partitions]
+        asked = [ConsumerGroupTopicPartitions(group, places)]
+        try:
+            futures = self._admin.list_consumer_group_offsets(asked, request_timeout=ANSWER_S)
+            found = futures[group].result().topic_partitions
+            _raise_first(place.error for place in found)
+        except KafkaException as raised:
+            error = error_of(raised)
+            if error is not None and error.code() in NO_GROUP:
+                return dict.fromkeys(partitions)
+            if error is not None and error.code() in DENIED:
+                raise Misconfigured(
+                    f"Kafka refuses to tell the offsets of group {group}: {redact(error.str())}.",
+                    mend="Grant this client Describe on the group.",
+                    reason="kafka",
+                ) from raised
+            raise self._away(raised) from raised
+        offsets = {TopicPartition(p.topic, p.partition): p.offset for p in found}
+        return {p: o if (o := offsets.get(p, -1)) >= 0 else None for p in partitions}
+
+    def written(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset after the last record, those of unfinished transactions included.
+
+        Raises:
+            TryAgain: no broker answers.
+            Misconfigured: Kafka refuses us.
+        """
+        return self._offsets(
+            partitions,
+            OffsetSpec.latest(),  # type: ignore[no-untyped-call] # its stub has no annotation
+            isolation=IsolationLevel.READ_UNCOMMITTED,
+        )
+
+    def keeping(self, topics: Collection[str]) -> Mapping[str, Keeping | None]:
+        """How topics keep their records; `None` where we may not know.
+
+        Raises:
+            TryAgain: no broker answers.
+        """
+        asked = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
+        if not asked:
+            return {}
+        answers = self._admin.describe_configs(asked, request_timeout=ANSWER_S)
+        found: dict[str, Keeping | None] = {}
+        for resource, future in answers.items():
+            try:
+                entries = future.result()
+            except KafkaException as raised:
+                error = error_of(raised)
+                if error is not None and error.code() in DENIED | NO_GROUP:
+                    found[resource.name] = None
+                    continue
+                raise self._away(raised) from raised
+            found[resource.name] = keeping_of({k: e.value or "" for k, e in entries.items()})
+        return found
+
+
+def _raise_first(errors: Iterable[KafkaError | None]) -> None:
+    for error in errors:
+        if error is not None and error.code() not in NO_GROUP:
+            raise KafkaException(error)
+
+
+def keeping_of(config: Mapping[str, str]) -> Keeping:
+    """How a topic with this configuration keeps its records.
+
+    Source: ``message.timestamp.after.max.ms`` is an hour by default since Kafka 4.0, and has no
+    limit before.
+    """
+    ahead = config.get("message.timestamp.after.max.ms", "")
+    return Keeping(
+        compacted="compact" in config.get("cleanup.policy", "compact"),
+        log_append_time=config.get("message.timestamp.type") == "LogAppendTime",
+        ahead_ms=int(ahead) if ahead.isdigit() and int(ahead) < 2**62 else None,
+    )

@@ -1,0 +1,108 @@
+"""Which dead letters a replay takes: those that are meant, less those that it must leave alone."""
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from processor.operations.chosen import Chosen
+from processor.operations.letters import Criteria, Found
+from processor.operations.reading import Spans
+from processor.record import Position, TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a replay of dead letters takes, and what it leaves.
+
+    Attributes:
+        letters: coordinates in the dead-letter topics.
+        targets: every target that failed in one of them; ``None`` is among them when a letter
+            failed before any target.
+        over_limit: letters that were replayed as often as is allowed.
+        superseded: letters whose record was replayed and failed again: a later letter tells what
+            is still missing, and only that one is taken.
+    """
+
+    letters: Chosen
+    targets: frozenset[str | None]
+    over_limit: int
+    superseded: int
+
+
+def choose(
+    letters: Iterable[Found], spans: Spans, criteria: Criteria, *, max_replays: int
+) -> Choice:
+    """Choose the letters to replay; only their coordinates are kept, about 40 bytes each.
+
+    Args:
+        letters: of the connector, those of each partition in their order: the ones in the spans,
+            whatever they are like, and what was written since, for a later letter supersedes an
+            earlier one.
+        spans: where the letters stand that are meant.
+        criteria: what they have to be like.
+        max_replays: letters that were replayed so often are left alone.
+    """
+    choosing = _Choosing(spans, criteria, max_replays)
+    for found in letters:
+        choosing.look_at(found)
+    return choosing.choice()
+
+
+Moment = tuple[int, int]
+"""When a letter was written: Kafka's time in milliseconds, then its offset."""
+
+
+class _Choosing:
+    """Looks at every letter once.
+
+    Whether a letter is superseded is known only at the end, so each that is meant leaves its place
+    and its record's in arrays; of all the others only those that were replayed are remembered.
+    """
+
+    def __init__(self, spans: Spans, criteria: Criteria, max_replays: int) -> None:
+        self._spans = spans
+        self._criteria = criteria
+        self._max_replays = max_replays
+        self._numbers: dict[TopicPartition, int] = {}
+        self._meant = [array("q") for _ in range(5)]
+        self._last: dict[tuple[int, int], Moment] = {}
+        self._targets: set[str | None] = set()
+        self._over_limit: set[tuple[int, int]] = set()
+
+    def look_at(self, found: Found) -> None:
+        letter, place = found.letter, found.position
+        moment = (found.timestamp_ms or 0, place.offset)
+        source = self._number(letter.source)
+        record = source, letter.source.offset
+        if letter.replay_count or record in self._last:
+            self._last[record] = max(moment, self._last.get(record, moment))
+        start, end = self._spans.get(TopicPartition(place.topic, place.partition), (0, 0))
+        if not start <= place.offset < end or not self._criteria.take(place, letter):
+            return
+        if letter.replay_count >= self._max_replays:
+            self._over_limit.add((self._number(place), place.offset))
+        else:
+            self._targets.update(t.partition("#")[0] for t in letter.targets)
+            if not letter.targets:
+                self._targets.add(None)
+        row = (moment[0], self._number(place), place.offset, *record)
+        for column, value in zip(self._meant, row, strict=True):
+            column.append(value)
+
+    def choice(self) -> Choice:
+        partitions = list(self._numbers)
+        chosen, over_limit, superseded = Chosen(), 0, 0
+        for time_ms, where, offset, *record in zip(*self._meant, strict=True):
+            moment = (time_ms, offset)
+            if self._last.get((record[0], record[1]), moment) > moment:
+                superseded += 1
+            elif (where, offset) in self._over_limit:
+                over_limit += 1
+            else:
+                topic, partition = partitions[where]
+                chosen.add(Position(topic, partition, offset))
+        return Choice(chosen, frozenset(self._targets), over_limit, superseded)
+
+    def _number(self, position: Position) -> int:
+        partition = TopicPartition(position.topic, position.partition)
+        return self._numbers.setdefault(partition, len(self._numbers))

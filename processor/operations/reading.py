@@ -1,0 +1,279 @@
+"""Reads spans of Kafka topics outside every consumer group: looks, and never commits."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, Self, TypeVar
+
+from confluent_kafka import (
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+)
+from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from processor.errors import Misconfigured, TryAgain
+from processor.kafka.clients import admin_properties, consumer_properties, error_of
+from processor.kafka.records import record_of
+from processor.operations.time_order import TimeOrder
+from processor.record import Record, TopicPartition
+from processor.settings import Settings
+from processor.telemetry.logs import redact
+
+Spans = Mapping[TopicPartition, tuple[int, int]]
+"""By partition, the first offset and the one after the last."""
+
+Wanted = Callable[[TopicPartition, int], bool]
+"""Whether the record at an offset of a partition is looked at."""
+
+Item = TypeVar("Item")
+
+ANSWER_S = 8.0
+"""How long a broker may take to answer before it counts as away."""
+
+STUCK_S = 30.0
+"""How long reading may bring nothing before we give up."""
+
+POLL_RECORDS = 200
+"""Records of 1 MB exist; a batch of them has to fit into memory."""
+
+POLL_S = 0.2
+AHEAD = 2_000
+SMALL_FETCHES = {
+    "fetch.message.max.bytes": 262_144,
+    "fetch.max.bytes": 2_097_152,
+    "queued.max.messages.kbytes": 8_192,
+    # By default a full queue rests for a second before it is filled again.
+    "fetch.queue.backoff.ms": 10,
+}
+"""Letters compress ten to one; larger fetches of many partitions would be most of our memory."""
+
+ONLY_EMERGENCIES = 0
+"""Librdkafka's log level here: a command says one sentence, not one a second."""
+
+DENIED = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    }
+)
+
+
+def everything(_partition: TopicPartition, _offset: int) -> bool:
+    """Every record is looked at."""
+    return True
+
+
+class Reader:
+    """Looks things up in Kafka and reads spans of topics; every call blocks.
+
+    Each raises TryAgain when no broker answers within `ANSWER_S`, and Misconfigured when Kafka
+    refuses us or the client properties are wrong.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        client_id = f"{settings.name}-look"
+        quiet: dict[str, Any] = {"log_level": ONLY_EMERGENCIES, "error_cb": self._note}
+        self._servers = settings.kafka.bootstrap_servers
+        self._complaints: Counter[str] = Counter()
+        self._properties = {
+            **consumer_properties(settings.kafka, f"{settings.group_id}-look", client_id),
+            **quiet,
+            **SMALL_FETCHES,
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+        }
+        try:
+            self._admin = AdminClient({**admin_properties(settings.kafka, client_id), **quiet})
+        except KafkaException as raised:
+            raise _wrong_properties(raised) from raised
+
+    def topics(self) -> dict[str, int]:
+        """Every topic that we may see, with its number of partitions."""
+        try:
+            found = self._admin.list_topics(timeout=ANSWER_S).topics
+        except KafkaException as raised:
+            raise self._away(raised) from raised
+        return {name: len(topic.partitions) for name, topic in found.items() if not topic.error}
+
+    def starts(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset of the first record that is still there."""
+        return self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call] # its stub has no annotation
+
+    def ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset after the last record that a reader can see."""
+        return self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call] # its stub has no annotation
+
+    def at(
+        self, partitions: Collection[TopicPartition], timestamp_ms: int
+    ) -> dict[TopicPartition, int | None]:
+        """The first offset at or after a time; `None` where there is none."""
+        found = self._offsets(partitions, OffsetSpec.for_timestamp(timestamp_ms))
+        return {partition: offset if offset >= 0 else None for partition, offset in found.items()}
+
+    def reading(self, spans: Spans, wanted: Wanted = everything) -> "Reading":
+        """Begin one pass over spans; use it in a ``with`` statement."""
+        return Reading(self._properties, spans, wanted)
+
+    def _offsets(
+        self,
+        partitions: Collection[TopicPartition],
+        spec: OffsetSpec,
+        *,
+        isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
+    ) -> dict[TopicPartition, int]:
+        if not partitions:
+            return {}
+        asked = {KafkaPartition(p.topic, p.partition): spec for p in partitions}
+        try:
+            answers = self._admin.list_offsets(
+                asked, isolation_level=isolation, request_timeout=ANSWER_S
+            )
+            return {
+                TopicPartition(p.topic, p.partition): future.result().offset
+                for p, future in answers.items()
+            }
+        except KafkaException as raised:
+            error = error_of(raised)
+            if error is not None and error.code() in DENIED:
+                raise _denied(error) from raised
+            raise self._away(raised) from raised
+
+    def _note(self, error: KafkaError) -> None:
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's name for it
+            self._complaints[error.str().rpartition(": ")[2].partition(" (after")[0]] += 1
+
+    def _away(self, raised: KafkaException) -> TryAgain:
+        self._admin.poll(0)  # hands over what `error_cb` is to hear
+        why = self._complaints.most_common(1)[0][0] if self._complaints else _words(raised)
+        return TryAgain(
+            f"No Kafka broker of {self._servers} answers: {redact(why)}. Check "
+            "kafka.bootstrap_servers, the network, and the credentials in [kafka.properties].",
+            reason="kafka",
+        )
+
+
+class Reading:
+    """One pass over spans, batch by batch; partitions come mixed, each in its own order.
+
+    Iterating raises TryAgain when nothing arrives for `STUCK_S`, Misconfigured when Kafka refuses
+    us a topic.
+    """
+
+    def __init__(self, properties: Mapping[str, Any], spans: Spans, wanted: Wanted) -> None:
+        self.spans = {p: (start, end) for p, (start, end) in spans.items() if start < end}
+        self.unread = set(self.spans)
+        self._properties = dict(properties)
+        self._wanted = wanted
+        self._held: set[TopicPartition] = set()
+        self._consumer: Consumer | None = None
+
+    def __enter__(self) -> Self:
+        if self.spans:
+            try:
+                self._consumer = Consumer(self._properties)
+            except KafkaException as raised:
+                raise _wrong_properties(raised) from raised
+            self._consumer.assign(
+                [KafkaPartition(*partition, start) for partition, (start, _) in self.spans.items()]
+            )
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._consumer is not None:
+            self._consumer.close()
+
+    def hold(self, partitions: set[TopicPartition]) -> None:
+        """Read no more of these for now, and of all others again."""
+        if self._consumer is None or partitions == self._held:
+            return
+        self._consumer.pause([KafkaPartition(*p) for p in partitions - self._held])
+        freed = (self._held - partitions) & self.unread
+        self._consumer.resume([KafkaPartition(*p) for p in freed])
+        self._held = set(partitions)
+
+    def __iter__(self) -> Iterator[list[Record]]:
+        if self._consumer is None:
+            return
+        heard_s = time.monotonic()
+        while self.unread:
+            messages = self._consumer.consume(POLL_RECORDS, POLL_S)
+            if messages:
+                heard_s = time.monotonic()
+            elif time.monotonic() - heard_s > STUCK_S:
+                raise TryAgain(
+                    f"Kafka stopped answering while {_named(self.unread)} was being read.",
+                    reason="kafka",
+                )
+            yield [record for message in messages if (record := self._record(message)) is not None]
+
+    def _record(self, message: Message) -> Record | None:
+        partition = TopicPartition(message.topic() or "", message.partition() or 0)
+        error = message.error()
+        if error is not None:
+            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's name for it
+                self._read_to_end(partition)
+            elif error.code() in DENIED:
+                raise _denied(error)
+            elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART or error.fatal():
+                raise TryAgain(
+                    f"Kafka cannot read {partition}: {redact(error.str())}.", reason="kafka"
+                )
+            return None
+        offset, end = message.offset() or 0, self.spans[partition][1]
+        if offset >= end - 1:
+            self._read_to_end(partition)
+        return record_of(message) if offset < end and self._wanted(partition, offset) else None
+
+    def _read_to_end(self, partition: TopicPartition) -> None:
+        if partition in self.unread and self._consumer is not None:
+            self.unread.discard(partition)
+            self._consumer.pause([KafkaPartition(*partition)])
+
+
+def in_time_order(reading: Reading, take: Callable[[Record], Item | None]) -> Iterator[Item]:
+    """What ``take`` makes of each record, all partitions in the order of Kafka's timestamps.
+
+    Args:
+        reading: entered, and not iterated yet.
+        take: gives `None` for a record that is not wanted; keeps what it needs and no more, for
+            up to `AHEAD` and a batch of them wait in each partition.
+    """
+    order: TimeOrder[Item] = TimeOrder(reading.spans, ahead=AHEAD)
+    left = set(reading.spans)
+    for records in reading:
+        for record in records:
+            partition = TopicPartition(record.topic, record.partition)
+            order.add(partition, record.timestamp_ms, take(record))
+        for partition in left - reading.unread:
+            order.end(partition)
+        left &= reading.unread
+        yield from order.ready()
+        reading.hold(order.full())
+
+
+def _wrong_properties(raised: KafkaException) -> Misconfigured:
+    return Misconfigured(
+        f"{_words(raised)}.", mend="Correct [kafka.properties] and [kafka.consumer]."
+    )
+
+
+def _denied(error: KafkaError) -> Misconfigured:
+    return Misconfigured(
+        f"Kafka refuses to let us read: {redact(error.str())}.",
+        mend="Grant this client Read and Describe on the topic.",
+        reason="kafka",
+    )
+
+
+def _named(partitions: Iterable[TopicPartition]) -> str:
+    return ", ".join(sorted(map(str, partitions)))
+
+
+def _words(raised: KafkaException) -> str:
+    known = error_of(raised)
+    return redact(known.str() if known is not None else str(raised)).rstrip(".")

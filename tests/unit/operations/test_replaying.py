@@ -1,0 +1,98 @@
+"""What is said of a replay, and the status it ends with."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from processor.errors import Code, FilterReason
+from processor.operations.letters_replay import told
+from processor.operations.replaying import Outcome, group_of, new_replay_id, state_targets
+from processor.settings import Settings
+
+
+def outcome(**changes: Any) -> Outcome:
+    given: dict[str, Any] = {"chosen": 10, "finished": True} | changes
+    return Outcome("r", "g", **given)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"delivered": 10}, 0),
+        ({"delivered": 9, "filtered": Counter({FilterReason.NO_TARGET: 1})}, 0),
+        ({"delivered": 9, "failed": Counter({Code.GATE_VIOLATION: 1})}, 3),
+        ({"delivered": 9}, 3),
+        ({"delivered": 9, "exact": False}, 0),
+        ({"delivered": 9, "finished": False}, 1),
+        ({"delivered": 9, "failure": "IMS is away."}, 1),
+        ({"delivered": 10, "interrupted": True}, 130),
+        ({"interrupted": True, "finished": False, "failure": "x"}, 130),
+    ],
+)
+def test_the_status_says_how_it_ended(changes: dict[str, Any], status: int) -> None:
+    assert outcome(**changes).status == status
+
+
+def test_the_report_accounts_for_every_record() -> None:
+    document, lines = told(
+        outcome(
+            delivered=5,
+            failed=Counter({Code.GATE_VIOLATION: 2, Code.DECODE_JSON: 1}),
+            filtered=Counter({FilterReason.NO_TARGET: 1}),
+        )
+    )
+
+    assert document["chosen"] == (
+        document["delivered"]
+        + sum(document["failed"].values())
+        + sum(document["filtered"].values())
+        + document["not_sent"]
+    )
+    assert document["failed"] == {"gate.violation": 2, "decode.json": 1}
+    assert any("1  are no longer there" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"interrupted": True}, "were not reached"),
+        ({"exact": False}, "hold no record"),
+        ({"failure": "The consumer cannot go on.", "finished": False}, "cannot go on"),
+    ],
+)
+def test_the_report_says_what_was_not_sent_and_why(changes: dict[str, Any], sentence: str) -> None:
+    _, lines = told(outcome(delivered=9, **changes))
+
+    assert any(sentence in line for line in lines)
+
+
+def test_ids_sort_by_time_and_name_the_group() -> None:
+    early = new_replay_id(datetime(2026, 1, 31, 12, tzinfo=UTC))
+    late = new_replay_id(datetime(2026, 2, 1, tzinfo=UTC))
+
+    assert early.startswith("20260131t120000-")
+    assert early < late
+    assert new_replay_id() != new_replay_id()
+
+
+def test_targets_that_keep_an_order_hold_a_state() -> None:
+    target = {"inlet_id": "i", "dataset_id": "d", "schema_id": "s"}
+    settings = Settings.model_validate(
+        {
+            "name": "c",
+            "kafka": {"bootstrap_servers": "b:1"},
+            "ims": {"client_id": "c"},
+            "experience_platform": {
+                "org_id": "0A7D42FC5DB9D3360A495FD3@AdobeOrg",
+                "tenant": "t",
+                "targets": {"event": {**target, "ordering": "none"}, "loyalty": target},
+            },
+        }
+    )
+
+    assert state_targets(settings) == ["loyalty"]
+    assert state_targets(settings, {"event"}) == []
+    assert state_targets(settings, {"event", None}) == ["loyalty"]
+    assert group_of(settings, "r") == "connect-c-replay-r"
