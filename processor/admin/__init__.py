@@ -1,0 +1,1 @@
+"""The admin server: health and metrics of the running connector."""

@@ -1,0 +1,201 @@
+"""``processor map``: one event through decode, mapping, enrichment and gate."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+import typer
+from rich import box
+from rich.table import Table
+
+from processor.cli.app import Config, Json, open_settings
+from processor.cli.output import console, json_line, safe
+from processor.errors import Misconfigured, Refused
+
+if TYPE_CHECKING:
+    from processor.mapping.mapper import Trace
+    from processor.operations.map_event import Making, Outcome
+
+BAD_VERDICT = 3
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "map", epilog="Example: processor map schemas/pointsIssued/examples/purchase/input.json"
+    )(map_event)
+
+
+def map_event(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="The event: JSON or Avro; - reads stdin.")
+    ],
+    *,
+    config: Config = None,
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            "--schema",
+            metavar="EVENT|FILE",
+            help="The file is raw Avro, written with the schema of this event or Avro file.",
+        ),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", metavar="NAME", help="This target only.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show what each row did, instead of the messages.")
+    ] = False,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="With --explain: show values, and the messages too.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Map one event and print its messages, or what each row did; nothing is sent.
+
+    Without settings it uses our own schemas, and placeholders for organisation and targets. Exits
+    with 3 when the event, or a message of it, is refused.
+    """
+    from processor.operations.map_event import Workbench
+
+    settings = None
+    if config is not None or os.environ.get("PROCESSOR_CONFIG"):
+        settings = open_settings(config)
+    elif not as_json:
+        console(stderr=True).print("No settings given: placeholders stand for yours.", style="dim")
+    workbench = Workbench(settings, target=target)
+    writer = None if schema is None else workbench.writer_schema(schema)
+    outcome = workbench.run(_read(file), writer, explain=explain)
+    if as_json:
+        _print_json(outcome, reveal=reveal)
+    else:
+        _print(outcome, reveal=reveal)
+    if outcome.bad:
+        raise typer.Exit(BAD_VERDICT)
+
+
+def _read(file: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise Misconfigured(
+            f"{file} cannot be read: {error.strerror}.", mend="Name a file with one event, or -."
+        ) from error
+
+
+def _print(outcome: "Outcome", *, reveal: bool) -> None:
+    out, err = console(), console(stderr=True)
+    if outcome.refused is not None:
+        _print_refusal("The event is refused", outcome.refused)
+    if outcome.filtered is not None:
+        err.print(f"The event is filtered: {outcome.filtered.value}. No message is made.")
+    elif outcome.event is not None and not outcome.makings:
+        err.print("The array that the mapping set iterates is empty. No message is made.")
+    for number, making in enumerate(outcome.makings):
+        if making.traces:
+            _print_rows(making, reveal=reveal, heading=not number)
+        if making.refused is not None:
+            _print_refusal(f"Target {making.target}, message {making.index}", making.refused)
+        if making.message is not None and (reveal or not making.traces):
+            pretty = orjson.dumps(orjson.loads(making.message), option=orjson.OPT_INDENT_2)
+            out.print(safe(f"Target {making.target}, _id {making.id}", "bold"))
+            for line in pretty.decode().splitlines():
+                out.print(safe(line))
+
+
+def _print_refusal(what: str, refused: Refused) -> None:
+    err = console(stderr=True)
+    place = f" at {refused.pointer}" if refused.pointer else ""
+    err.print(safe(f"{what}: {refused.code}{place}", "bold red"))
+    err.print(safe(refused))
+    for violation in refused.violations:
+        err.print(safe(f"  {violation.pointer_to_violation}: {violation.message}"))
+
+
+def _print_rows(making: "Making", *, reveal: bool, heading: bool) -> None:
+    """A table on a terminal; elsewhere a line for each row, with tabs between its cells."""
+    out = console()
+    if out.is_terminal:
+        out.print(_table(making, reveal=reveal))
+        return
+    if heading:
+        typer.echo("TARGET\tROW\tSOURCE\tDESTINATION\tRESULT")
+    for trace in making.traces:
+        row, result = trace.row, _shown(trace, reveal=reveal)
+        cells = (making.target, row.number, row.source, row.destination, result)
+        typer.echo("\t".join(safe(cell).plain for cell in cells))
+
+
+def _table(making: "Making", *, reveal: bool) -> Table:
+    title = f"What each row did for {making.target}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, expand=True)
+    table.add_column("Row", justify="right")
+    for heading, ratio in (("Source", 3), ("Destination", 2), ("Result", 2)):
+        table.add_column(heading, overflow="fold", ratio=ratio)
+    for trace in making.traces:
+        result = safe(_shown(trace, reveal=reveal), "red" if trace.failure else "")
+        row = trace.row
+        table.add_row(str(row.number), safe(row.source), safe(row.destination), result)
+    return table
+
+
+def _shown(trace: "Trace", *, reveal: bool) -> str:
+    """A row's result; a value only when it was asked for."""
+    from processor.mapping.mapping_set import SourceType
+    from processor.mapping.values import kind_of
+
+    if trace.failure:
+        return f"failed: {trace.failure}"
+    if trace.value is None:
+        return "nothing"
+    if reveal or trace.row.source_type is SourceType.STATIC:
+        return orjson.dumps(trace.value, default=str).decode()
+    many = f" of {len(trace.value)}" if isinstance(trace.value, list) else ""
+    return kind_of(trace.value) + many
+
+
+def _print_json(outcome: "Outcome", *, reveal: bool) -> None:
+    event_name = None if outcome.event is None else outcome.event.name
+    if outcome.refused is not None:
+        json_line({"event_name": event_name, "outcome": "refused", **_refusal(outcome.refused)})
+    if outcome.filtered is not None:
+        json_line(
+            {"event_name": event_name, "outcome": "filtered", "reason": outcome.filtered.value}
+        )
+    for making in outcome.makings:
+        document: dict[str, Any] = {
+            "event_name": event_name,
+            "target": making.target,
+            "index": making.index,
+            "outcome": "refused" if making.refused is not None else "mapped",
+            "_id": making.id,
+        }
+        if making.refused is not None:
+            document |= _refusal(making.refused)
+        if making.message is not None and (reveal or not making.traces):
+            document["message"] = orjson.loads(making.message)
+        if making.traces:
+            document["rows"] = [_row(trace, reveal=reveal) for trace in making.traces]
+        json_line(document)
+
+
+def _refusal(refused: Refused) -> Mapping[str, Any]:
+    return {
+        "code": refused.code.value,
+        "pointer": refused.pointer,
+        "message": str(refused),
+        "violations": [violation.as_adobe() for violation in refused.violations],
+    }
+
+
+def _row(trace: "Trace", *, reveal: bool) -> Mapping[str, Any]:
+    return {
+        "row": trace.row.number,
+        "source_type": trace.row.source_type.value,
+        "source": trace.row.source,
+        "destination": str(trace.row.destination),
+        "result": _shown(trace, reveal=reveal),
+    }

@@ -1,0 +1,1 @@
+"""The demo: real parts, invented customers, a mistake and its mend."""

@@ -1,0 +1,118 @@
+"""The demo's settings file, and the operator's schemas folder with its mistake and its mend."""
+
+import json
+import shutil
+from pathlib import Path
+
+from processor.schemas.folder import builtin_directory
+
+CLIENT_ID, CLIENT_SECRET = "simulator-client", "simulator-secret"
+ORG_ID = "0A7D42FC5DB9D3360A495FD3@AdobeOrg"
+TARGETS = ("event", "loyalty", "profile")
+WRONG_PATTERN, RIGHT_PATTERN = "dd/MM/yyyy", "yyyy-MM-dd"
+CURED_EVENT = "pointsIssued"
+
+
+def write_settings(
+    directory: Path,
+    *,
+    topic: str,
+    bootstrap_servers: str,
+    registry_url: str,
+    simulator_url: str,
+    admin_port: int,
+    replication_factor: int,
+) -> Path:
+    """Write ``processor.toml``, whose path is returned, and the file with the client secret."""
+    secret = directory / "ims_client_secret"
+    secret.write_text(CLIENT_SECRET)
+    secret.chmod(0o600)
+    targets = "".join(_target(name, number) for number, name in enumerate(TARGETS, 1))
+    path = directory / "processor.toml"
+    path.write_text(
+        f"""\
+name = "capillary-demo"
+
+[kafka]
+bootstrap_servers = "{bootstrap_servers}"
+topics = ["{topic}"]
+
+[schema_registry]
+url = "{registry_url}"
+unknown_id_grace_s = 2                     # the demo does not want to wait half a minute
+
+[schemas]
+directory = "{directory / "schemas"}"
+
+[ims]
+token_url = "{simulator_url}/ims/token"
+client_id = "{CLIENT_ID}"
+client_secret_file = "{secret}"
+
+[experience_platform]
+endpoint = "{simulator_url}"
+org_id = "{ORG_ID}"
+tenant = "acme"
+{targets}
+[errors]
+deadletterqueue_topic_replication_factor = {replication_factor}
+
+[state]
+replication_factor = {replication_factor}
+
+[admin]
+port = {admin_port}
+
+[logging]
+format = "console"
+"""
+    )
+    return path
+
+
+def _target(name: str, number: int) -> str:
+    ordering = '\nordering = "none"                          # events carry _id and time' * (
+        name == "event"
+    )
+    return f"""
+[experience_platform.targets.{name}]
+inlet_id = "{name}"
+dataset_id = "6512bd43d9caa6e02c990b0{number}"
+schema_id = "https://ns.adobe.com/acme/schemas/capillary-{name}"
+flow_id = "f0000000-0000-4000-8000-00000000000{number}"{ordering}
+"""
+
+
+def make_mistake(directory: Path) -> Path:
+    """Write an operator's version of one mapping set, with a wrong date pattern in one row.
+
+    Returns:
+        The file of the mapping set.
+    """
+    folder = directory / "schemas" / CURED_EVENT
+    shutil.rmtree(folder.parent, ignore_errors=True)
+    shutil.copytree(
+        builtin_directory() / CURED_EVENT, folder, ignore=shutil.ignore_patterns("examples")
+    )
+    shutil.copytree(builtin_directory() / "common", folder.parent / "common")
+    path = folder / "to-loyalty.json"
+    mapping_set = json.loads(path.read_text())
+    mapping_set["mappings"] += [
+        {
+            "sourceType": "ATTRIBUTE",
+            "source": "data.regularPointsBreakup[0].points",
+            "destination": "loyalty.pointsExpiration[0].pointsExpiring",
+        },
+        {
+            "sourceType": "EXPRESSION",
+            "source": f'date(data.regularPointsBreakup[0].expiryAt, "{WRONG_PATTERN}")',
+            "destination": "loyalty.pointsExpiration[0].pointsExpirationDate",
+        },
+    ]
+    path.write_text(json.dumps(mapping_set, indent=2))
+    return path
+
+
+def mend(path: Path) -> None:
+    """Correct the date pattern."""
+    path.write_text(path.read_text().replace(WRONG_PATTERN, RIGHT_PATTERN))

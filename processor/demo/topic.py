@@ -1,0 +1,173 @@
+"""Fills the demo's topic with events, good ones and bad ones, and notes what each should become."""
+
+import asyncio
+import struct
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from confluent_kafka import Producer
+
+from processor.demo.events import SampleEvents
+from processor.errors import TryAgain
+from processor.schemas import wire
+from processor.schemas.folder import SchemaFolder
+from processor.schemas.registry import SchemaRegistry, subject_name
+from processor.settings import SchemaRegistrySettings
+
+REFUSED_CUSTOMER = 900_001
+"""Experience Platform refuses this customer in the demo, as it does a blocked identity."""
+
+UNKNOWN_SCHEMA_ID = 9_999_999
+OF_EACH_BAD = 8
+PRODUCE_S = 60.0
+
+
+@dataclass(slots=True)
+class Expected:
+    """What should become of the topic's records.
+
+    Attributes:
+        records: how many there are.
+        messages: by target, the ``_id``s that Experience Platform should accept at once.
+        cured: likewise, after the mapping is mended.
+        dead: dead letters by code.
+        filtered: records left out, by reason.
+    """
+
+    records: int = 0
+    messages: dict[str, set[str]] = field(default_factory=dict)
+    cured: dict[str, set[str]] = field(default_factory=dict)
+    dead: Counter[str] = field(default_factory=Counter)
+    filtered: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    key: bytes | None
+    value: bytes | None
+
+
+class Topic:
+    """One topic of Capillary events, in Confluent framing.
+
+    Args:
+        folder: the schemas that events are written with.
+        registry: where they are registered.
+    """
+
+    def __init__(self, name: str, folder: SchemaFolder, registry: SchemaRegistrySettings) -> None:
+        self._name = name
+        self._folder = folder
+        self._registry = registry
+        self._events = SampleEvents()
+        self._ids: dict[str, int] = {}
+
+    def fill(self, bootstrap_servers: str, good: int) -> Expected:
+        """Produce so many good events with bad ones between them.
+
+        Raises:
+            TryAgain: the broker or the registry does not take them.
+        """
+        self._ids = asyncio.run(self._register())
+        expected = Expected()
+        sent = self._mixed(good, expected)
+        producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 20})
+        for record in sent:
+            producer.produce(self._name, value=record.value, key=record.key)
+            producer.poll(0)
+            expected.records += 1
+        left = producer.flush(PRODUCE_S)
+        if left:
+            raise TryAgain(f"Kafka did not take {left} of the demo's records.", reason="kafka")
+        return expected
+
+    async def _register(self) -> dict[str, int]:
+        registry = SchemaRegistry(self._registry)
+        strategy = self._registry.subject_name_strategy
+        try:
+            return {
+                name: await registry.register(
+                    subject_name(strategy, self._name, event.parsed.name), event.avro
+                )
+                for name, event in self._folder.events.items()
+            }
+        finally:
+            await registry.aclose()
+
+    def _mixed(self, good: int, expected: Expected) -> Iterable[_Sent]:
+        bad = list(self._bad(expected))
+        every = max(1, good // max(1, len(bad)))
+        for number, event in enumerate(self._events.mixed(good)):
+            self._expect(event, expected)
+            yield self._avro(event)
+            if number % every == every - 1 and bad:
+                yield bad.pop()
+        yield from bad
+
+    @staticmethod
+    def _expect(event: dict[str, Any], expected: Expected) -> None:
+        def add(target: str, *, cured: bool = False) -> None:
+            messages = expected.cured if cured else expected.messages
+            messages.setdefault(target, set()).add(event["eventId"])
+
+        match event["eventName"]:
+            case "pointsIssued":
+                add("event")
+                if event["data"]["regularPointsBreakup"]:
+                    expected.dead["mapping.expression"] += 1
+                    add("loyalty", cured=True)
+                else:
+                    add("loyalty")
+            case "transactionAdded":
+                add("event")
+            case _:
+                add("profile")
+
+    def _bad(self, expected: Expected) -> Iterable[_Sent]:
+        """One after the other, some of each way to be wrong."""
+        for _ in range(OF_EACH_BAD):
+            whole = self._avro(self._events.of("pointsIssued"))
+            value = whole.value or b""
+            expected.dead["decode.truncated"] += 1
+            yield _Sent(whole.key, value[: len(value) // 2])
+
+            expected.dead["decode.unknown_schema_id"] += 1
+            # A key of its own: later records of its key wait with it for the registry's grace.
+            unknown = struct.pack(">xI", UNKNOWN_SCHEMA_ID)
+            yield _Sent(b"of an unknown schema", unknown + value[5:])
+
+            event = self._events.of("transactionAdded")
+            expected.dead["event.unknown"] += 1
+            yield _Sent(whole.key, orjson.dumps({**event, "eventName": "pointsTeleported"}))
+
+            expected.filtered["unmapped_event"] += 1
+            yield _Sent(whole.key, orjson.dumps({**event, "eventName": "groupCreated"}))
+
+            expected.filtered["tombstone"] += 1
+            yield _Sent(whole.key, None)
+
+            nobody = self._events.of("transactionAdded")
+            nobody["data"]["customerIdentifiers"] = None
+            expected.dead["mapping.no_identity"] += 1
+            yield self._avro(nobody)
+
+            wrong = self._events.of("transactionAdded")
+            wrong["data"]["currencyCode"] = "rupees"
+            expected.dead["gate.violation"] += 1
+            yield self._avro(wrong)
+
+            refused = self._events.of("customerAdded")
+            refused["data"]["customerIdentifiers"] = {"customerId": REFUSED_CUSTOMER}
+            expected.dead["delivery.refused"] += 1
+            yield self._avro(refused)
+
+    def _avro(self, event: dict[str, Any]) -> _Sent:
+        name = event["eventName"]
+        schema = self._folder.events[name].parsed
+        payload = schema.write(schema.from_json(event))
+        identifiers = event["data"]["customerIdentifiers"]
+        key = str(identifiers["customerId"]).encode() if identifiers else None
+        return _Sent(key, wire.confluent(self._ids[name], payload))

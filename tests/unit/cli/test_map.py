@@ -1,0 +1,140 @@
+"""``processor map``: what it prints, what it keeps to itself, and how it exits."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from processor.schemas.folder import builtin_directory
+
+Command = Callable[..., Any]
+EXAMPLE = builtin_directory() / "customerAdded" / "examples" / "in-store" / "input.json"
+
+
+def test_messages_are_printed_for_people(command: Command) -> None:
+    ran = command("map", str(EXAMPLE))
+
+    assert ran.status == 0
+    assert ran.out.startswith("Target profile, _id 4647d7b7-")
+    assert '"xdmEntity": {' in ran.out
+    assert "placeholders" in ran.err
+
+
+def test_messages_are_printed_for_programs(command: Command) -> None:
+    ran = command("map", str(EXAMPLE), "--json")
+
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    assert [(line["target"], line["index"], line["outcome"]) for line in lines] == [
+        ("profile", 0, "mapped")
+    ]
+    assert set(lines[0]["message"]) == {"header", "body"}
+    assert ran.err == ""
+
+
+def test_the_settings_fill_the_envelope(command: Command, settings_file: Path) -> None:
+    ran = command("map", str(EXAMPLE), "--json", "--config", str(settings_file))
+
+    for line in ran.out.splitlines():
+        assert "placeholder" not in line
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_explain_says_what_rows_did_and_shows_no_values(
+    command: Command, form: tuple[str, ...]
+) -> None:
+    ran = command("map", str(EXAMPLE), "--explain", *form)
+
+    assert ran.status == 0
+    assert "a text" in ran.out
+    assert [word for word in ("Asha", "Rivera", "example.com", "555") if word in ran.out] == []
+
+
+def test_elsewhere_than_on_a_terminal_each_row_is_one_line(command: Command) -> None:
+    ran = command("map", str(EXAMPLE), "--explain")
+
+    heading, *rows = ran.out.splitlines()
+    assert heading.split("\t") == ["TARGET", "ROW", "SOURCE", "DESTINATION", "RESULT"]
+    assert [row.split("\t")[:2] for row in rows] == [
+        ["profile", str(number)] for number in range(1, len(rows) + 1)
+    ]
+
+
+def test_values_are_shown_when_asked_for(command: Command) -> None:
+    ran = command("map", str(EXAMPLE), "--explain", "--json", "--reveal")
+
+    line = json.loads(ran.out)
+    assert '"Asha"' in {row["result"] for row in line["rows"]}
+    assert "message" in line
+
+
+def test_a_refused_event_exits_with_3_and_says_why(command: Command, tmp_path: Path) -> None:
+    event = json.loads(EXAMPLE.read_text())
+    event["data"]["customerIdentifiers"]["instore"]["email"] = "asha@nowhere@"
+    event["data"]["customerIdentifiers"] = {}
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(event))
+
+    people, programs = command("map", str(file)), command("map", str(file), "--json")
+
+    assert people.status == programs.status == 3
+    assert "mapping.no_identity at /data/customerIdentifiers" in people.err
+    line = json.loads(programs.out)
+    assert (line["outcome"], line["code"]) == ("refused", "mapping.no_identity")
+    assert line["pointer"] == "/data/customerIdentifiers"
+
+
+def test_violations_are_said_in_adobes_words(command: Command, tmp_path: Path) -> None:
+    event = json.loads(EXAMPLE.read_text())
+    event["data"]["customerIdentifiers"]["instore"]["email"] = "@x"
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(event))
+
+    people, programs = command("map", str(file)), command("map", str(file), "--json")
+
+    assert people.status == 3
+    assert "#/personalEmail/address" in people.err
+    assert json.loads(programs.out)["violations"][0]["pointerToViolation"] == (
+        "#/personalEmail/address"
+    )
+
+
+def test_an_undecodable_event_exits_with_3(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "event"
+    file.write_bytes(b"\xff\xfe")
+
+    assert command("map", str(file)).status == 3
+    assert json.loads(command("map", str(file), "--json").out)["code"].startswith("decode.")
+
+
+def test_a_filtered_event_is_no_failure(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "event.json"
+    file.write_text('{"eventName": "tierRenewed", "orgId": 1, "createdAt": 1, "data": {}}')
+
+    people, programs = command("map", str(file)), command("map", str(file), "--json")
+
+    assert people.status == programs.status == 0
+    assert "filtered: unmapped_event" in people.err
+    assert json.loads(programs.out)["reason"] == "unmapped_event"
+
+
+def test_a_missing_file_is_a_usage_error(command: Command) -> None:
+    ran = command("map", "/no/such/event.json")
+
+    assert ran.status == 2
+    assert "/no/such/event.json cannot be read" in ran.err
+
+
+def test_control_characters_of_an_event_do_not_reach_the_terminal(
+    command: Command, tmp_path: Path
+) -> None:
+    event = json.loads(EXAMPLE.read_text())
+    event["data"]["firstName"] = "\x1b[31mred\u202e"
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(event))
+
+    ran = command("map", str(file))
+
+    assert "\x1b[31m" not in ran.out
+    assert "\u202e" not in ran.out
