@@ -1,0 +1,236 @@
+"""Every example of the schemas folder: what goes in, and exactly what comes out."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from processor.errors import Refused
+from processor.experience_platform.enrich import Enricher
+from processor.experience_platform.gate import Gate
+from processor.experience_platform.identity import Identities
+from processor.mapping.mapper import Mapper
+from processor.record import Event, Record
+from processor.schemas.decoder import Decoder
+from processor.schemas.folder import SchemaFolder, builtin_directory
+from processor.settings import (
+    CapillarySettings,
+    ConverterSettings,
+    IdentitySettings,
+    MappingSettings,
+    SchemasSettings,
+    TargetSettings,
+)
+
+DIRECTORY = builtin_directory()
+FOLDER = SchemaFolder.load(SchemasSettings())
+TARGETS = sorted({target for event in FOLDER.events.values() for target in event.mapping_files})
+CASES = sorted(file.parent for file in DIRECTORY.glob("*/examples/*/input.json"))
+NOW_S = 1_900_000_000.0
+
+
+def names_of(cases: Iterable[Path]) -> list[str]:
+    return [f"{case.parent.parent.name}/{case.name}" for case in cases]
+
+
+@pytest.fixture(scope="module")
+def mapper() -> Mapper:
+    return Mapper(FOLDER, MappingSettings(), tenant="acme", targets=TARGETS)
+
+
+@pytest.fixture(scope="module")
+def gates() -> Mapping[str, Gate]:
+    settings = TargetSettings(inlet_id="i", dataset_id="d", schema_id="none of ours")
+    return {
+        target: Gate(
+            target,
+            FOLDER.xdm_schema(target, settings),
+            "dead_letter",
+            tenant="acme",
+            clock=lambda: NOW_S,
+        )
+        for target in TARGETS
+    }
+
+
+def decoded(case: Path) -> Event:
+    decoder = Decoder(FOLDER, ConverterSettings(), CapillarySettings(), registry=False)
+    return decoder.decode(Record("t", 0, 0, value=(case / "input.json").read_bytes()))
+
+
+def made(mapper: Mapper, event: Event, target: str) -> list[dict[str, Any]]:
+    enricher = Enricher(Identities(IdentitySettings()))
+    mapped = mapper.map(event, target, None)
+    for index, one in enumerate(mapped):
+        enricher.enrich(event, one, index=index, count=len(mapped))
+    return [one.entity for one in mapped]
+
+
+def test_there_are_several_examples_of_every_event() -> None:
+    events = [case.parent.parent.name for case in CASES]
+
+    assert {name: events.count(name) >= 4 for name in FOLDER.events} == dict.fromkeys(
+        FOLDER.events, True
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=names_of(CASES))
+def test_an_example_gives_exactly_the_entities_in_its_files(
+    case: Path, mapper: Mapper, gates: Mapping[str, Gate]
+) -> None:
+    event = decoded(case)
+
+    entities = {target: made(mapper, event, target) for target in mapper.targets_of(event.name)}
+
+    assert event.name == case.parent.parent.name
+    assert entities == {
+        file.stem: json.loads(file.read_text(encoding="utf-8"))
+        for file in case.glob("*.json")
+        if file.stem != "input"
+    }
+    for target, found in entities.items():
+        for entity in found:
+            gates[target].check(entity, orjson.dumps(entity))
+
+
+def test_the_gate_has_nothing_to_warn_about(mapper: Mapper, gates: Mapping[str, Gate]) -> None:
+    for case in CASES:
+        event = decoded(case)
+        for target in mapper.targets_of(event.name):
+            for entity in made(mapper, event, target):
+                gates[target].check(entity, orjson.dumps(entity))
+
+    assert {target: dict(gate.warnings) for target, gate in gates.items()} == {
+        target: {} for target in TARGETS
+    }
+
+
+def test_each_row_of_our_mapping_sets_gives_something_in_some_example(mapper: Mapper) -> None:
+    silent = {
+        (name, target, row)
+        for name, event in FOLDER.events.items()
+        for target, file in event.mapping_files.items()
+        for row in range(1, len(json.loads(file.read_text())["mappings"]) + 1)
+    }
+
+    for case in CASES:
+        event = decoded(case)
+        for target in mapper.targets_of(event.name):
+            for trace in mapper.explain(event, target, None)[0]:
+                if trace.value is not None:
+                    silent.discard((event.name, target, trace.row.number))
+
+    assert silent == set()
+
+
+@pytest.mark.parametrize("case", CASES, ids=names_of(CASES))
+def test_a_redelivered_event_gives_the_same_bytes(case: Path, mapper: Mapper) -> None:
+    first, second = decoded(case), decoded(case)
+
+    for target in mapper.targets_of(first.name):
+        assert orjson.dumps(made(mapper, first, target)) == orjson.dumps(
+            made(mapper, second, target)
+        )
+
+
+def test_a_total_is_never_overwritten_by_what_one_event_added(mapper: Mapper) -> None:
+    for case in CASES:
+        event = decoded(case)
+        if event.name != "pointsIssued":
+            continue
+        for entity in made(mapper, event, "loyalty"):
+            data = event.body["data"]
+            loyalty = entity["loyalty"]
+
+            assert loyalty.get("points") == data["programCurrentPoints"]
+            assert loyalty.get("lifetimePoints") == data["programLifetimePoints"]
+            assert set(loyalty) <= {"points", "lifetimePoints", "program"}
+
+
+def test_a_return_is_no_purchase(mapper: Mapper) -> None:
+    case = DIRECTORY / "transactionAdded" / "examples" / "return"
+
+    entity = made(mapper, decoded(case), "event")[0]
+
+    assert "purchases" not in entity["commerce"]
+    assert "priceTotal" not in entity["commerce"]["order"]
+    assert entity["eventType"] != "commerce.purchases"
+    assert entity["commerce"]["order"]["refunds"][0]["refundAmount"] > 0
+
+
+def test_an_event_without_any_identifier_is_refused(mapper: Mapper) -> None:
+    case = DIRECTORY / "pointsIssued" / "examples" / "purchase"
+    event = decoded(case)
+    event.body["data"]["customerIdentifiers"] = None
+
+    with pytest.raises(Refused) as caught:
+        made(mapper, event, "event")
+
+    assert caught.value.code == "mapping.no_identity"
+
+
+def test_examples_hold_invented_people_only() -> None:
+    for case in CASES:
+        for file in case.glob("*.json"):
+            words = file.read_text(encoding="utf-8").replace('"', " ").split()
+
+            assert [w for w in words if "@" in w and not w.lower().endswith("@example.com")] == []
+
+
+@pytest.mark.parametrize("name", FOLDER.events)
+def test_the_avro_schema_says_where_it_goes_and_is_right(name: str) -> None:
+    event = FOLDER.events[name]
+
+    assert {target: said["mapping"] for target, said in event.xdm.items()} == {
+        target: file.name for target, file in event.mapping_files.items()
+    }
+    for said in event.xdm.values():
+        schema = json.loads((DIRECTORY / said["schema"]).read_text(encoding="utf-8"))
+        assert schema["meta:class"] == said["class"]
+
+
+def properties_of(schema: Any, path: str = "") -> Iterable[str]:
+    """Every path that a schema has, with a dot before a field and ``[]`` for elements."""
+    for name, inside in schema.get("properties", {}).items():
+        yield f"{path}.{name}"
+        yield from properties_of(inside, f"{path}.{name}")
+    if "items" in schema:
+        yield f"{path}[]"
+        yield from properties_of(schema["items"], f"{path}[]")
+
+
+@pytest.mark.parametrize("name", FOLDER.events)
+def test_every_destination_of_our_mapping_sets_is_in_our_xdm_schema(name: str) -> None:
+    for target, file in FOLDER.events[name].mapping_files.items():
+        schema = json.loads((DIRECTORY / "xdm" / f"{target}.json").read_text(encoding="utf-8"))
+        known = set(properties_of(schema))
+        rows = json.loads(file.read_text(encoding="utf-8"))["mappings"]
+        wanted = {"." + r["destination"].replace("[*]", "[]").replace("[0]", "[]") for r in rows}
+
+        assert wanted - known == set()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_our_xdm_schemas_say_what_they_are(target: str) -> None:
+    schema = json.loads((DIRECTORY / "xdm" / f"{target}.json").read_text(encoding="utf-8"))
+
+    assert schema["title"]
+    assert schema["$id"].startswith("https://ns.adobe.com/")
+    assert schema["meta:class"] in schema["meta:intendedToExtend"]
+    assert schema.get("required", []) == (["_id", "timestamp"] if target == "event" else [])
+
+
+def test_output_is_the_same_in_every_zone_and_locale_of_the_host(run_cli: Any) -> None:
+    file = DIRECTORY / "transactionAdded" / "examples" / "return" / "input.json"
+
+    said = {
+        run_cli("map", file, "--json", env={**os.environ, "TZ": zone, "LC_ALL": locale}).stdout
+        for zone, locale in [("UTC", "C.UTF-8"), ("Asia/Kolkata", "C"), ("America/Lima", "POSIX")]
+    }
+
+    assert len(said) == 1
+    assert '"outcome":"mapped"' in said.pop()

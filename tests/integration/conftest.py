@@ -1,0 +1,373 @@
+"""Real parts for the tests that need them: broker, registry, simulator, connector."""
+
+import asyncio
+import contextlib
+import itertools
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+
+from processor.demo.events import SampleEvents
+from processor.local import broker as brokers
+from processor.local import registry as registries
+from processor.local.broker import Broker, BrokerFiles
+from processor.local.programs import ConnectorProcess, SimulatorProcess
+from processor.local.registry import Registry, RegistryFiles
+from processor.schemas import wire
+from processor.schemas.folder import SchemaFolder
+from processor.schemas.registry import SchemaRegistry
+from processor.settings import SchemaRegistrySettings, SchemasSettings
+
+ORG_ID = "0A7D42FC5DB9D3360A495FD3@AdobeOrg"
+TARGETS = ("event", "loyalty", "profile")
+PRODUCE_TIMEOUT_S = 30.0
+READ_TIMEOUT_S = 20.0
+TAIL_LINES = 60
+
+
+class MakeBroker(Protocol):
+    def __call__(self, *, advertised_port: int | None = None, **properties: str) -> Broker: ...
+
+
+class MakeConnector(Protocol):
+    def __call__(
+        self, settings: Mapping[str, Any], *, start: bool = True, **environment: str
+    ) -> ConnectorProcess: ...
+
+
+@pytest.fixture(scope="session")
+def broker_files() -> BrokerFiles:
+    return brokers.install()
+
+
+@pytest.fixture(scope="session")
+def registry_files() -> RegistryFiles:
+    return registries.install()
+
+
+@pytest.fixture(scope="session")
+def broker(broker_files: BrokerFiles, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """The broker that all tests share. Do not stop or fill it: `make_broker` gives one's own."""
+    with Broker(broker_files, tmp_path_factory.mktemp("broker")) as running:
+        yield running
+
+
+@pytest.fixture
+def make_broker(broker_files: BrokerFiles, tmp_path: Path) -> Iterator[MakeBroker]:
+    """``make_broker(advertised_port=None, **properties)``: a broker of the test's own, started.
+
+    Underscores in property names stand for dots.
+    """
+    numbers = itertools.count(1)
+    with contextlib.ExitStack() as running:
+
+        def make(*, advertised_port: int | None = None, **properties: str) -> Broker:
+            own = Broker(
+                broker_files,
+                tmp_path / f"broker-{next(numbers)}",
+                advertised_port=advertised_port,
+                properties={key.replace("_", "."): value for key, value in properties.items()},
+            )
+            return running.enter_context(own)
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def registry(
+    registry_files: RegistryFiles, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Registry]:
+    """The schema registry that all tests share; subjects have fresh names with fresh topics."""
+    with Registry(registry_files, tmp_path_factory.mktemp("registry")) as running:
+        yield running
+
+
+@pytest.fixture
+def fresh_name() -> Callable[[str], str]:
+    """``fresh_name("topic")``: a name that nothing in the broker has yet."""
+    return lambda prefix: f"{prefix}-{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture
+def topic(broker: Broker, fresh_name: Callable[[str], str]) -> str:
+    """A fresh topic with two partitions."""
+    return broker.create_topic(fresh_name("events"), partitions=2)
+
+
+@pytest.fixture
+def group(fresh_name: Callable[[str], str]) -> str:
+    """A fresh consumer group's name."""
+    return fresh_name("group")
+
+
+@pytest.fixture(scope="session")
+def shared_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+    with SimulatorProcess(tmp_path_factory.mktemp("simulator")) as running:
+        yield running
+
+
+@pytest.fixture
+def simulator(shared_simulator: SimulatorProcess) -> Iterator[SimulatorProcess]:
+    """IMS and Experience Platform, as new. A test that ends it starts one of its own."""
+    shared_simulator.start()
+    shared_simulator.reset()
+    yield shared_simulator
+    if shared_simulator.running:
+        shared_simulator.reset()
+
+
+@pytest.fixture
+def client_secret_file(client_secret: str, tmp_path: Path) -> Path:
+    """The file of a secret that nothing may print."""
+    path = tmp_path / "ims_client_secret"
+    path.write_text(f"{client_secret}\n")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def connector_settings(
+    broker: Broker,
+    registry: Registry,
+    simulator: SimulatorProcess,
+    fresh_name: Callable[[str], str],
+    client_secret_file: Path,
+) -> Callable[..., dict[str, Any]]:
+    """``connector_settings(topic)``: tables of a settings file for the real parts."""
+
+    def tables(*topics: str) -> dict[str, Any]:
+        return {
+            "name": fresh_name("connector"),
+            "kafka": {"bootstrap_servers": broker.bootstrap_servers, "topics": list(topics)},
+            "schema_registry": {"url": registry.url, "unknown_id_grace_s": 1},
+            "ims": {
+                "token_url": f"{simulator.url}/ims/token/v2",
+                "client_id": "test-client",
+                "client_secret_file": str(client_secret_file),
+            },
+            "experience_platform": {
+                "endpoint": simulator.url,
+                "org_id": ORG_ID,
+                "tenant": "acme",
+                "targets": {
+                    name: {
+                        "inlet_id": name,
+                        "dataset_id": f"dataset-of-{name}",
+                        "schema_id": f"https://ns.adobe.com/acme/schemas/{name}",
+                        "ordering": "none" if name == "event" else "key",
+                    }
+                    for name in TARGETS
+                },
+            },
+            "delivery": {"linger_ms": 20},
+            "errors": {
+                "deadletterqueue_topic_replication_factor": 1,
+                "retry_delay_max_s": 1,
+            },
+            "state": {"replication_factor": 1},
+        }
+
+    return tables
+
+
+@pytest.fixture
+def connector(tmp_path: Path) -> Iterator[MakeConnector]:
+    """``connector(settings, start=True, **environment)``: ``processor run`` as a real process.
+
+    With `start` it is ready when it is given back. It is ended with everything that it started
+    when the test ends, and the end of its log is shown when the test fails.
+    """
+    made: list[ConnectorProcess] = []
+
+    def make(
+        settings: Mapping[str, Any], *, start: bool = True, **environment: str
+    ) -> ConnectorProcess:
+        process = ConnectorProcess(tmp_path / f"connector-{len(made) + 1}", settings)
+        process.environment |= environment
+        made.append(process)
+        if start:
+            process.start()
+        return process
+
+    yield make
+
+    for process in made:
+        process.close()
+        if process.log.exists():
+            tail = process.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
+            print(f"The end of {process.log}:", *tail, sep="\n")  # noqa: T201 - for the report
+
+
+@pytest.fixture
+def produce(broker: Broker) -> Callable[..., None]:
+    """``produce(topic, values, key=None, …)``: send bytes, acknowledged before it returns.
+
+    `values` are bytes (or `None`), or mappings of `Producer.produce`'s arguments.
+    """
+
+    def send(topic: str, values: Iterable[Any], **common: Any) -> None:
+        failures: list[Any] = []
+        producer = Producer({"bootstrap.servers": broker.direct_servers, "linger.ms": 5})
+        for value in values:
+            arguments = dict(value) if isinstance(value, Mapping) else {"value": value}
+            producer.produce(
+                topic,
+                **{**common, **arguments},
+                on_delivery=lambda error, _: failures.append(error) if error else None,
+            )
+            producer.poll(0)
+        assert producer.flush(PRODUCE_TIMEOUT_S) == 0
+        assert failures == []
+
+    return send
+
+
+@pytest.fixture
+def read_topic(broker: Broker, fresh_name: Callable[[str], str]) -> Callable[[str], list[Message]]:
+    """``read_topic(topic)``: every committed record that the topic holds now."""
+
+    def read(topic: str) -> list[Message]:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": broker.direct_servers,
+                "group.id": fresh_name("reader"),
+                "auto.offset.reset": "earliest",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+            }
+        )
+        try:
+            known = consumer.list_topics(topic, timeout=READ_TIMEOUT_S).topics[topic]
+            assert known.error is None, known.error
+            consumer.assign([TopicPartition(topic, number, 0) for number in known.partitions])
+            found: list[Message] = []
+            ended: set[int | None] = set()
+            while len(ended) < len(known.partitions):
+                message = consumer.poll(READ_TIMEOUT_S)
+                assert message is not None, f"{topic} gave nothing within {READ_TIMEOUT_S:g} s"
+                if message.error() is None:
+                    found.append(message)
+                else:
+                    ended.add(message.partition())
+            return found
+        finally:
+            consumer.close()
+
+    return read
+
+
+class Capillary:
+    """Invented events as the bytes of a topic, in Confluent framing with the shared registry."""
+
+    def __init__(self, registry_url: str, topic: str) -> None:
+        self.events = SampleEvents()
+        self._folder = SchemaFolder.load(SchemasSettings())
+        self._ids = asyncio.run(self._register(registry_url, topic))
+
+    async def _register(self, url: str, topic: str) -> dict[str, int]:
+        registry = SchemaRegistry(SchemaRegistrySettings(url=url))
+        try:
+            return {
+                name: await registry.register(f"{topic}-{event.parsed.name}", event.avro)
+                for name, event in self._folder.events.items()
+            }
+        finally:
+            await registry.aclose()
+
+    def record(self, event: Mapping[str, Any]) -> dict[str, bytes]:
+        """Key and value of one event, for ``produce``."""
+        schema = self._folder.events[event["eventName"]].parsed
+        payload = schema.write(schema.from_json(event))
+        identifiers = event["data"]["customerIdentifiers"] or {}
+        value = wire.confluent(self._ids[event["eventName"]], payload)
+        return {"key": str(identifiers.get("customerId", "")).encode(), "value": value}
+
+    def records(self, count: int) -> tuple[list[dict[str, bytes]], dict[str, set[str]]]:
+        """So many good records, and by target the ``_id``s that should arrive."""
+        return self.of(self.events.mixed(count))
+
+    def of(
+        self, events: Iterable[Mapping[str, Any]]
+    ) -> tuple[list[dict[str, bytes]], dict[str, set[str]]]:
+        """The records of these events, and by target the ``_id``s that should arrive."""
+        expected: dict[str, set[str]] = {}
+        made = []
+        for event in events:
+            made.append(self.record(event))
+            for target in FEEDS[event["eventName"]]:
+                expected.setdefault(target, set()).add(event["eventId"])
+        return made, expected
+
+
+FEEDS = {
+    "pointsIssued": ("event", "loyalty"),
+    "transactionAdded": ("event",),
+    "customerAdded": ("profile",),
+}
+
+
+@pytest.fixture
+def capillary(registry: Registry, topic: str) -> Capillary:
+    """``capillary.records(100)``: good records for `topic`, and what should arrive of them."""
+    return Capillary(registry.url, topic)
+
+
+def counted(simulator: SimulatorProcess) -> dict[str, dict[str, int]]:
+    """By inlet and ``_id``, how often a message was accepted."""
+    counts: dict[str, dict[str, int]] = {}
+    for message in simulator.accepted():
+        of_inlet = counts.setdefault(message["inlet"], {})
+        of_inlet[message["_id"]] = of_inlet.get(message["_id"], 0) + 1
+    return counts
+
+
+class Arrivals(Protocol):
+    def __call__(self, expected: Mapping[str, set[str]], *, once: bool = True) -> None: ...
+
+
+@pytest.fixture
+def arrives(simulator: SimulatorProcess, eventually: Callable[..., Any]) -> Arrivals:
+    """``arrives(expected)``: wait until exactly these messages were accepted, each once.
+
+    With ``once=False`` a message may have come again, with the same ``_id``.
+    """
+
+    def arrive(expected: Mapping[str, set[str]], *, once: bool = True) -> None:
+        eventually(
+            lambda: (
+                {t: ids - counted(simulator).get(t, {}).keys() for t, ids in expected.items()}
+                == {t: set() for t in expected}
+            ),
+            timeout_s=60,
+            what="every message arrives",
+        )
+        got = counted(simulator)
+        assert {target: set(ids) for target, ids in got.items()} == expected
+        repeats = [i for ids in got.values() for i, count in ids.items() if count > 1]
+        assert not once or repeats == []
+
+    return arrive
+
+
+@pytest.fixture
+def balanced() -> Callable[[ConnectorProcess], bool]:
+    """``balanced(connector)``: whether the accounting equation holds in its metrics now."""
+
+    def balance(connector: ConnectorProcess) -> bool:
+        samples = connector.metrics()
+
+        def total(name: str) -> float:
+            return sum(value for (sample, _), value in samples.items() if sample == name)
+
+        ended = sum(
+            total(f"processor_records_{fate}_total")
+            for fate in ("delivered", "dead_lettered", "filtered", "released")
+        )
+        consumed = total("processor_records_consumed_total")
+        return consumed == ended + total("processor_records_in_flight")
+
+    return balance
