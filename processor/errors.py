@@ -156,6 +156,8 @@ class Refused(ProcessorError):
         violations: what AEP or the gate found, at most five.
         http_status: AEP's status for this message, `None` when it was not sent.
         xaction_id: AEP's trace key for this message, when it gave one.
+        event_name: the event, as far as decoding came; empty when it is not known. Likewise
+            ``event_id``.
     """
 
     def __init__(
@@ -174,6 +176,8 @@ class Refused(ProcessorError):
         self.violations = violations
         self.http_status = http_status
         self.xaction_id = xaction_id
+        self.event_name = ""
+        self.event_id: str | None = None
 
 
 class Filtered(ProcessorError):

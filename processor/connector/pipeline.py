@@ -17,6 +17,7 @@ from processor.connector.valve import Valve
 from processor.errors import Code, Filtered, FilterReason, Misconfigured, Refused
 from processor.record import Record, TopicPartition
 from processor.schemas.decoder import Decoder, SchemaMissing
+from processor.schemas.wire import schema_id_of
 
 
 class Graveyard(Protocol):
@@ -107,6 +108,9 @@ class Pipeline:
             self._end(passage, LeftOut(filtered.reason))
             return
         except Refused as error:
+            if error.event_name:
+                schema_id = schema_id_of(passage.record.value, passage.record.headers)
+                passage.event = Named(error.event_name, error.event_id, schema_id)
             self._fail(passage, [Failure("", error)])
             return
         passage.event = Named(event.name, event.event_id, event.schema_id)

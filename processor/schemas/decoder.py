@@ -114,11 +114,13 @@ class Decoder:
         else:
             event = self._from_avro(self._fingerprinted(framed), framed.payload)
         if self._org_ids and event.body.get("orgId") not in self._org_ids:
-            raise Refused(
+            wrong_org = Refused(
                 "The event is of a Capillary organisation that capillary.org_ids does not list.",
                 code=Code.EVENT_WRONG_ORG,
                 pointer="/orgId",
             )
+            _name(wrong_org, event.name, event.event_id)
+            raise wrong_org
         return event
 
     def learn(self, key: SchemaKey, found: WriterSchema | Refused) -> None:
@@ -176,8 +178,12 @@ class Decoder:
             event = self._event_of(_said(writer.schema.read(payload)))
         if not event.mapping_files:
             raise self._unmapped(event.name)
-        body = writer.schema.read(payload, event.parsed)
-        _agrees(body, event.name)
+        try:
+            body = writer.schema.read(payload, event.parsed)
+            _agrees(body, event.name)
+        except Refused as error:
+            _name(error, event.name, None)
+            raise
         return Event(event.name, body, writer.schema_id)
 
     def _from_json(self, text: bytes) -> Event:
@@ -185,8 +191,12 @@ class Decoder:
         event = self._event_of(_said(flat))
         if not event.mapping_files:
             raise self._unmapped(event.name)
-        body = event.parsed.from_json(flat)
-        _agrees(body, event.name)
+        try:
+            body = event.parsed.from_json(flat)
+            _agrees(body, event.name)
+        except Refused as error:
+            _name(error, event.name, flat.get("eventId"))
+            raise
         return Event(event.name, body)
 
     def _event_of(self, name: str) -> EventSchema:
@@ -238,6 +248,12 @@ def _by_record_name(events: Mapping[str, EventSchema]) -> dict[str, EventSchema]
     for event in events.values():
         short.setdefault(event.name, event)
     return {name: event for name, event in short.items() if event is not None} | exact
+
+
+def _name(error: Refused, name: str, event_id: object) -> None:
+    """Have an error say which event it is about."""
+    error.event_name = name
+    error.event_id = event_id if isinstance(event_id, str) and event_id.strip() else None
 
 
 def _said(body: Mapping[str, Any]) -> str:

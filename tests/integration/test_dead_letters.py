@@ -40,6 +40,11 @@ def unknown_event(capillary: Any) -> dict[str, Any]:
     return {"key": b"k", "value": json.dumps(event).encode()}
 
 
+def invalid(capillary: Any) -> dict[str, Any]:
+    event = {**capillary.events.of("pointsIssued"), "orgId": "rupees"}
+    return {"key": b"k", "value": json.dumps(event).encode()}
+
+
 def no_identity(capillary: Any) -> dict[str, Any]:
     event = capillary.events.of("transactionAdded")
     event["data"]["customerIdentifiers"] = None
@@ -62,7 +67,18 @@ def refused(capillary: Any) -> dict[str, Any]:
 
 
 CAUSES: Mapping[str, tuple[Callable[[Any], dict[str, Any]], str, str, set[str]]] = {
-    "decode.truncated": (truncated, "VALUE_CONVERTER", "", {"processor.schema.id"}),
+    "decode.truncated": (
+        truncated,
+        "VALUE_CONVERTER",
+        "",
+        {"processor.schema.id", "processor.event.name"},
+    ),
+    "event.invalid": (
+        invalid,
+        "VALUE_CONVERTER",
+        "",
+        {"processor.event.id", "processor.event.name"},
+    ),
     "decode.unknown_schema_id": (unknown_schema, "VALUE_CONVERTER", "", {"processor.schema.id"}),
     "event.unknown": (unknown_event, "VALUE_CONVERTER", "", set()),
     "mapping.no_identity": (no_identity, "TRANSFORMATION", "event", DECODED),

@@ -201,6 +201,7 @@ def test_a_name_that_contradicts_the_schema_is_refused(
         learnt(make(), points_issued, {**event, "eventName": said})
 
     assert (caught.value.code, caught.value.pointer) == (Code.EVENT_INVALID, "/eventName")
+    assert (caught.value.event_name, caught.value.event_id) == ("pointsIssued", None)
 
 
 def test_two_writers_of_one_record_name_are_kept_apart(
