@@ -96,9 +96,9 @@ def client_secret(canary: Canary) -> str:
 
 @pytest.fixture(scope="session")
 def eventually() -> Callable[..., Any]:
-    """``eventually(predicate, timeout_s=30, what="")``: ask until the answer is true; gives it."""
+    """``eventually(predicate, timeout_s=90, what="")``: ask until the answer is true; gives it."""
 
-    def wait(predicate: Callable[[], Any], timeout_s: float = 30.0, *, what: str = "") -> Any:
+    def wait(predicate: Callable[[], Any], timeout_s: float = 90.0, *, what: str = "") -> Any:
         deadline_s = time.monotonic() + timeout_s
         while not (answer := predicate()):
             assert time.monotonic() < deadline_s, (

@@ -342,7 +342,7 @@ def arrives(simulator: SimulatorProcess, eventually: Callable[..., Any]) -> Arri
                 {t: ids - counted(simulator).get(t, {}).keys() for t, ids in expected.items()}
                 == {t: set() for t in expected}
             ),
-            timeout_s=60,
+            timeout_s=120,
             what="every message arrives",
         )
         got = counted(simulator)

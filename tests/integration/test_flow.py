@@ -121,7 +121,7 @@ def test_a_token_is_replaced_before_its_end_while_events_flow(
                     produce(topic, [capillary.record(_one_more(capillary, expected))])
                     or running.metric("processor_token_refresh_total", outcome="bought") > bought
                 ),
-                timeout_s=20,
+                timeout_s=60,
             )
             arrives(expected)
 
