@@ -31,9 +31,6 @@ EXIT_DONE, EXIT_NOT_DRAINED, EXIT_SETTINGS, EXIT_DEFECT, EXIT_FAILED = 0, 1, 2, 
 STOP = "stop"
 PR_SET_PDEATHSIG = 1
 
-_SENDING = threading.Lock()
-"""The last heartbeat is sent while a thread may still be at the one before."""
-
 GC_THRESHOLDS = (50_000, 20, 100)
 """Decoding and mapping make many short-lived dictionaries; see the benchmark page."""
 
@@ -175,9 +172,19 @@ def _listen(connection: Connection, loop: asyncio.AbstractEventLoop, task: Task)
 
 
 async def _beat(task: Task, task_id: int, connection: Connection) -> None:
+    """Send heartbeats until cancelled; ends only when the one under way is sent.
+
+    Else it could overtake the last one, which says why the task failed.
+    """
     while True:
-        beat = _heartbeat(task, task_id)
-        await asyncio.to_thread(_send, connection, beat)
+        sending = asyncio.ensure_future(
+            asyncio.to_thread(_send, connection, _heartbeat(task, task_id))
+        )
+        try:
+            await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            await sending
+            raise
         await asyncio.sleep(EVERY_S)
 
 
@@ -194,7 +201,6 @@ def _heartbeat(task: Task, task_id: int) -> Heartbeat:
 
 def _send(connection: Connection, beat: Heartbeat) -> None:
     try:
-        with _SENDING:
-            connection.send(beat)
+        connection.send(beat)
     except OSError:
         os._exit(128 + signal.SIGKILL)

@@ -1,9 +1,12 @@
+import asyncio
 import re
+import threading
 from typing import Any
 
 import pytest
 
-from processor.connector.task_process import _subscription, _without_own_topics
+from processor.connector import task_process
+from processor.connector.task_process import _beat, _subscription, _without_own_topics
 from processor.settings import Settings
 
 
@@ -51,3 +54,33 @@ def test_topics_that_are_named_need_no_exception() -> None:
 @pytest.mark.parametrize("pattern", ["capillary[.].*", "^capillary[.].*"])
 def test_a_pattern_begins_as_librdkafka_wants_it(pattern: str) -> None:
     assert _subscription(settings(topics_regex=pattern)).topics == ("^capillary[.].*",)
+
+
+class _Slow:
+    """A connection whose first heartbeat takes its time."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.sent: list[str] = []
+
+    def send(self, beat: str) -> None:
+        self.begun.set()
+        self.go_on.wait(30)
+        self.sent.append(beat)
+
+
+async def test_the_last_heartbeat_is_not_overtaken_by_the_one_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(task_process, "_heartbeat", lambda _task, _task_id: "before")
+    connection = _Slow()
+    beating = asyncio.create_task(_beat(None, 0, connection))  # type: ignore[arg-type] # it is sent as it is
+    await asyncio.to_thread(connection.begun.wait, 30)
+
+    beating.cancel()
+    await asyncio.sleep(0)
+    assert not beating.done()
+    connection.go_on.set()
+    await asyncio.gather(beating, return_exceptions=True)
+
+    assert connection.sent == ["before"]
