@@ -49,9 +49,12 @@ class SimulatorProcess(Server):
         self.log = directory / "simulator.log"
         directory.mkdir(parents=True, exist_ok=True)
 
-    def faults(self, faults: Any) -> Any:
-        """Script what the next answers are; see the simulator's pages for the form."""
-        return self._post("faults", faults)
+    def faults(self, faults: Any, *, instead: bool = False) -> Any:
+        """Script what the next answers are; see the simulator's pages for the form.
+
+        With `instead` the faults that still act are forgotten.
+        """
+        return self._post(f"faults?replace={'true' if instead else 'false'}", faults)
 
     def faults_over(self) -> Any:
         """End every fault and let go of what hangs; what came in is kept."""
@@ -61,16 +64,21 @@ class SimulatorProcess(Server):
         """Forget faults, messages and secrets."""
         return self._post("reset", None)
 
-    def received(self) -> list[dict[str, Any]]:
-        """What came in, in the order of arrival."""
-        answer = self._get("received")
+    def received(self, after: int = 0, *, bodies: bool = True) -> list[dict[str, Any]]:
+        """What came in after that place in the order of arrival."""
+        answer = self._get(f"received?after={after}&message={'true' if bodies else 'false'}")
         received: list[dict[str, Any]] = answer.raise_for_status().json()
         return received
 
-    def requests(self) -> list[dict[str, Any]]:
-        """What was asked of it, without secrets, in the order of arrival."""
-        requests: list[dict[str, Any]] = self._get("requests").raise_for_status().json()["requests"]
+    def requests(self, after: int = 0) -> list[dict[str, Any]]:
+        """What was asked of it after that number, without secrets, in the order of arrival."""
+        answer = self._get(f"requests?after={after}").raise_for_status()
+        requests: list[dict[str, Any]] = answer.json()["requests"]
         return requests
+
+    def forgive(self) -> Any:
+        """Restore revoked secrets; what came in is kept."""
+        return self._post("reset?what=secrets", None)
 
     def accepted(self, inlet: str | None = None) -> list[dict[str, Any]]:
         """Messages that it accepted, of one inlet or of all."""
@@ -127,11 +135,6 @@ class ConnectorProcess(Server):
         self.log = directory / "connector.log"
         self.environment = clean_environment()
         directory.mkdir(parents=True, exist_ok=True)
-
-    def launch(self) -> Process:
-        """Start it and return at once, for a connector that is not expected to become ready."""
-        self._process = self._launch()
-        return self._process
 
     def readyz(self) -> tuple[int, dict[str, Any]]:
         """Status and body of ``/readyz``; status 0 when nothing answers."""

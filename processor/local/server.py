@@ -57,6 +57,11 @@ class Server(ABC):
         self._process = self._launch()
         self._process.wait_until(self._answers, timeout_s=START_TIMEOUT_S, what="answer")
 
+    def launch(self) -> Process:
+        """Start it and return at once, whether or not it will come to answer."""
+        self._process = self._launch()
+        return self._process
+
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
         """Ask it to end (SIGTERM), wait until it has, and give its exit status.
 

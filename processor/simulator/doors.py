@@ -56,13 +56,15 @@ class Doorway(ABC):
         )
         released = self.world.script.released
         caller = Caller(scope, receive, send, released=released)
-        outcome, status = "abandoned", None
+        outcome, status, plan = "abandoned", None, Plan()
         try:
-            outcome, status = await self._serve(Asked(scope, entry, query), caller)
+            plan = self.world.script.plan_reading(self.door, entry.inlet)
+            outcome, status = await self._serve(Asked(scope, entry, query), caller, plan)
         except ConnectionAbortedError:
             outcome, status = "abandoned", None
         finally:
-            self.world.received.end(entry, outcome, status)
+            told = plan.answer is None or plan.answer.tells
+            self.world.received.end(entry, outcome, status, told=told)
 
     def limit_bytes(self) -> int:
         """Largest body that is read."""
@@ -80,8 +82,7 @@ class Doorway(ABC):
     def honest(self, asked: Asked, plan: Plan, refusal: Reply | None) -> Reply:
         """The answer of IMS or AEP, with all that it brings about."""
 
-    async def _serve(self, asked: Asked, caller: Caller) -> tuple[str, int | None]:
-        plan = self.world.script.plan_reading(self.door, asked.inlet)
+    async def _serve(self, asked: Asked, caller: Caller, plan: Plan) -> tuple[str, int | None]:
         limit = self.limit_bytes()
         pieces = [piece async for piece in caller.body(limit, plan.read_bytes_per_s)]
         asked.body = b"".join(pieces)

@@ -19,6 +19,8 @@ from pydantic import (
 
 Scope = Literal["ims", "single", "batch", "collection"]
 MOST_FAULTS = 10_000
+_REFUSED_FROM = 400
+"""HTTP's own border."""
 
 
 class Shape(BaseModel):
@@ -138,6 +140,18 @@ class Fault(Shape):
         if self.accept is not None:
             return self.accept
         return not self.replaces_answer or self._shapes_207
+
+    @property
+    def tells(self) -> bool:
+        """Whether a whole answer still says of each message what was decided."""
+        if self.replaces_answer or self.content_type:
+            return False
+        shape = self.multi_status
+        return shape is None or (
+            shape.responses == "complete"
+            and shape.xaction_id != "none"
+            and (shape.accepted_status is None or shape.accepted_status < _REFUSED_FROM)
+        )
 
     @property
     def decides(self) -> bool:

@@ -1,5 +1,6 @@
 """What the simulator remembers: requests, messages, profiles, and what was seen before."""
 
+import hashlib
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -19,8 +20,10 @@ class RequestEntry:
     Attributes:
         outcome: ``open``, ``answered``, or how it ended without a whole answer: ``reset``,
             ``closed``, ``cut``, ``hung``, ``abandoned`` (the client left).
+        at_ms: when it came in, in Unix milliseconds.
         token: number of the token that was used or minted, from 1.
         leak: whether a secret stood in the URL.
+        told: whether the answer left, and said of each message what was decided.
         faults: numbers of the faults that acted.
     """
 
@@ -32,6 +35,7 @@ class RequestEntry:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     started_s: float
+    at_ms: float
     in_flight: int
     size_bytes: int = 0
     messages: int = 0
@@ -42,6 +46,7 @@ class RequestEntry:
     duration_ms: float | None = None
     token: int | None = None
     leak: bool = False
+    told: bool = False
     faults: list[int] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -52,8 +57,8 @@ class RequestEntry:
             "headers": self.headers, "bytes": self.size_bytes, "messages": self.messages,
             "accepted": self.accepted, "refused": self.refused, "status": self.status,
             "outcome": self.outcome, "started_s": round(self.started_s, 6),
-            "duration_ms": self.duration_ms, "in_flight": self.in_flight, "token": self.token,
-            "leak": self.leak, "faults": self.faults,
+            "at_ms": round(self.at_ms, 3), "duration_ms": self.duration_ms, "in_flight": self.in_flight, "token": self.token,
+            "leak": self.leak, "told": self.told, "faults": self.faults,
         }  # fmt: skip
 
 
@@ -61,6 +66,7 @@ class Entry(NamedTuple):
     """One message as it was received; compact, for there can be a million."""
 
     order: int
+    at_ms: float
     request: RequestEntry
     inlet: str
     target: str
@@ -80,13 +86,15 @@ class Entry(NamedTuple):
         shown: dict[str, Any] = {
             "inlet": self.inlet, "_id": self.id, "identity": self.identity,
             "event_id": self.event_id, "accepted": accepted,
-            "answered": self.request.outcome == "answered", "status": self.status,
-            "repeat": self.repeat, "order": self.order, "request": self.request.number,
+            "answered": self.request.outcome == "answered", "told": self.request.told,
+            "outcome": self.request.outcome, "status": self.status, "repeat": self.repeat, "order": self.order,
+            "at_ms": round(self.at_ms, 3), "request": self.request.number,
             "target": self.target, "operation": self.operation,
             "dropped_by_profile": self.dropped_because is not None,
             "dropped_because": self.dropped_because,
             "failed": accepted and self.violations is not None,
             "violations": orjson.Fragment(self.violations or b"[]"),
+            "digest": None if self.body is None else hashlib.sha256(self.body).hexdigest(),
         }  # fmt: skip
         if with_message:
             shown["message"] = orjson.Fragment(self.body or b"null")
@@ -108,10 +116,15 @@ class Received:
     """Memory of what came in; bounded, and honest about what it had to leave out."""
 
     def __init__(
-        self, options: SimulatorOptions, *, clock: Callable[[], float] = time.monotonic
+        self,
+        options: SimulatorOptions,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._options = options
         self._clock = clock
+        self._wall = wall
         self._started_s = clock()
         self._in_flight: Counter[str] = Counter()
         self.requests: deque[RequestEntry] = deque()
@@ -157,6 +170,7 @@ class Received:
             query=query,
             headers=headers,
             started_s=self._clock() - self._started_s,
+            at_ms=self._wall() * 1000,
             in_flight=now_in_flight,
         )
         self.requests.append(entry)
@@ -166,9 +180,12 @@ class Received:
             self._counts["requests_forgotten"] += 1
         return entry
 
-    def end(self, entry: RequestEntry, outcome: str, status: int | None) -> None:
+    def end(
+        self, entry: RequestEntry, outcome: str, status: int | None, *, told: bool = False
+    ) -> None:
         """Note how a request ended; ``status`` is the answer's, if there was one."""
         entry.outcome, entry.status = outcome, status
+        entry.told = told and outcome == "answered"
         elapsed_s = self._clock() - self._started_s - entry.started_s
         entry.duration_ms = round(elapsed_s * 1000, 3)
         self._in_flight[entry.door] -= 1
@@ -188,6 +205,7 @@ class Received:
         self._body_bytes += len(body) if keep else 0
         entry = Entry(
             order=self._order,
+            at_ms=self._wall() * 1000,
             request=request,
             inlet=request.inlet,
             target=judgement.target,

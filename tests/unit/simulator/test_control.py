@@ -1,8 +1,11 @@
 """The simulator's own endpoints: posting, seeing, starting afresh, and their limits."""
 
 import asyncio
+import hashlib
+import time
 from typing import Any
 
+import orjson
 import pytest
 
 
@@ -25,6 +28,7 @@ async def test_received_has_the_keys_of_the_interface(simulate: Any, event: Any)
     await simulation.batch(message)
 
     (entry,) = await simulation.see("received")
+    assert abs(entry.pop("at_ms") / 1000 - time.time()) < 60
     assert entry == {
         "inlet": "evt",
         "_id": "E1",
@@ -33,6 +37,8 @@ async def test_received_has_the_keys_of_the_interface(simulate: Any, event: Any)
         "accepted": True,
         "message": message,
         "answered": True,
+        "told": True,
+        "outcome": "answered",
         "status": 200,
         "repeat": False,
         "order": 1,
@@ -43,7 +49,37 @@ async def test_received_has_the_keys_of_the_interface(simulate: Any, event: Any)
         "dropped_because": None,
         "failed": False,
         "violations": [],
+        "digest": hashlib.sha256(orjson.dumps(message)).hexdigest(),
     }
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ({"latency_ms": 1}, True),
+        ({"multi_status": {"key": "status", "ids": "dash", "xaction_id": "all"}}, True),
+        ({"multi_status": {"accepted_status": 200}}, True),
+        ({"headers": {"x-more": "1"}}, True),
+        ({"refuse": {"status": 400}}, True),
+        ({"multi_status": {"accepted_status": 500}}, False),
+        ({"multi_status": {"xaction_id": "none"}}, False),
+        ({"multi_status": {"responses": "short"}}, False),
+        ({"multi_status": {"responses": "long"}}, False),
+        ({"content_type": "text/plain"}, False),
+        ({"status": 500, "accept": True}, False),
+        ({"body": "<html>", "accept": True}, False),
+    ],
+)
+async def test_told_says_whether_the_answer_said_what_was_decided(
+    fault: dict[str, Any], told: bool, simulate: Any, event: Any
+) -> None:
+    simulation = await simulate()
+    await simulation.script({"scope": "batch", **fault})
+
+    await simulation.batch(event("E1"))
+
+    (entry,) = await simulation.see("received")
+    assert (entry["answered"], entry["told"]) == (True, told)
 
 
 async def test_a_refused_message_is_listed_with_its_violations(simulate: Any, event: Any) -> None:
