@@ -57,8 +57,9 @@ class RequestEntry:
             "headers": self.headers, "bytes": self.size_bytes, "messages": self.messages,
             "accepted": self.accepted, "refused": self.refused, "status": self.status,
             "outcome": self.outcome, "started_s": round(self.started_s, 6),
-            "at_ms": round(self.at_ms, 3), "duration_ms": self.duration_ms, "in_flight": self.in_flight, "token": self.token,
-            "leak": self.leak, "told": self.told, "faults": self.faults,
+            "at_ms": round(self.at_ms, 3), "duration_ms": self.duration_ms,
+            "in_flight": self.in_flight, "token": self.token, "leak": self.leak,
+            "told": self.told, "faults": self.faults,
         }  # fmt: skip
 
 
@@ -87,8 +88,8 @@ class Entry(NamedTuple):
             "inlet": self.inlet, "_id": self.id, "identity": self.identity,
             "event_id": self.event_id, "accepted": accepted,
             "answered": self.request.outcome == "answered", "told": self.request.told,
-            "outcome": self.request.outcome, "status": self.status, "repeat": self.repeat, "order": self.order,
-            "at_ms": round(self.at_ms, 3), "request": self.request.number,
+            "outcome": self.request.outcome, "status": self.status, "repeat": self.repeat,
+            "order": self.order, "at_ms": round(self.at_ms, 3), "request": self.request.number,
             "target": self.target, "operation": self.operation,
             "dropped_by_profile": self.dropped_because is not None,
             "dropped_because": self.dropped_because,
