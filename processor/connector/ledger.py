@@ -120,6 +120,7 @@ class _Assignment:
 
     epoch: int
     next_offset: int | None
+    generation: int
     open: dict[int, int] = field(default_factory=dict)
     open_runs: int = 0
     committed: Mark | None = None
@@ -134,11 +135,11 @@ class _Assignment:
         """
         offset = next(iter(self.open), self.next_offset)
         if offset is None or self.origin is None:
-            return None if offset is None else Mark(offset)
+            return None if offset is None else Mark(offset, generation=self.generation)
         ended = self._ended(offset, self.next_offset or 0)
         if ended and ended[0].start == offset:
             offset = ended.pop(0).stop
-        return Mark(offset, write(offset, ended, self.origin))
+        return Mark(offset, write(offset, ended, self.origin), self.generation)
 
     def _ended(self, place: int, after: int) -> list[Run]:
         """What has ended from the lowest open offset on; gaps too, for nothing will come there."""
@@ -202,6 +203,7 @@ class Ledger:
         metadata: str = "",
         ended: Ended = NOTHING,
         origin: Origin | None = None,
+        generation: int = 0,
     ) -> int:
         """Begin an assignment and return its epoch.
 
@@ -212,6 +214,8 @@ class Ledger:
             metadata: what is committed along with it.
             ended: what has ended beyond it, and is not taken again.
             origin: whose offsets they are; without it commits carry no metadata.
+            generation: what the source calls this assignment; what is to be committed for it says
+                so, and only what says so counts as committed.
         """
         if partition in self._assignments:
             self.release(partition, ReleaseReason.LOST)
@@ -219,7 +223,8 @@ class Ledger:
         self._assignments[partition] = _Assignment(
             self._epoch,
             None,
-            committed=None if committed is None else Mark(committed, metadata),
+            generation,
+            committed=None if committed is None else Mark(committed, metadata, generation),
             ended_before=ended,
             origin=origin,
         )
@@ -327,11 +332,14 @@ class Ledger:
         return marks
 
     def committed(self, partition: TopicPartition, mark: Mark) -> None:
-        """Remember that the broker acknowledged a commit; an older one changes nothing."""
+        """Remember that the broker acknowledged a commit.
+
+        An older one changes nothing, and neither does one that an earlier assignment decided.
+        """
         assignment = self._assignments.get(partition)
-        if assignment is not None and (
-            assignment.committed is None or assignment.committed.offset <= mark.offset
-        ):
+        if assignment is None or assignment.generation != mark.generation:
+            return
+        if assignment.committed is None or assignment.committed.offset <= mark.offset:
             assignment.committed = mark
 
     def release(self, partition: TopicPartition, reason: ReleaseReason) -> int:

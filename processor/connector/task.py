@@ -166,6 +166,7 @@ class Task:
                 metadata=start.metadata,
                 ended=_ended_before(partition, start),
                 origin=start.origin,
+                generation=start.generation,
             )
         self._kafka_works(starts)
         if starts:  # a cooperative rebalance assigns nothing to those that keep what they have

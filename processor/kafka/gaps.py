@@ -95,15 +95,14 @@ class Gaps:
             consumer.assign([*others, place])
         self._pausing.assigned(consumer, consumer.assignment())
         # What had ended beyond the old offset may be other records now: it is not handed on.
-        start = {
-            partition: Start(None, origin=self._origins([partition.topic]).get(partition.topic))
-        }
-        self._ours.gained(start)
+        origin = self._origins([partition.topic]).get(partition.topic)
+        starts = self._ours.gained({partition: Start(None, origin=origin)})
         self._tell(self._intake.lost, [partition])
-        self._tell(self._intake.assigned, start)
+        self._tell(self._intake.assigned, starts)
         if self._of_group and offset >= 0:
             # Else a restart before the next record would find the old offset, and skip again.
-            self._ours.commit(consumer, {partition: Mark(offset)}, wait=False)
+            mark = Mark(offset, generation=starts[partition].generation)
+            self._ours.commit(consumer, {partition: mark}, wait=False)
 
 
 def _log_of(consumer: Consumer, partition: TopicPartition) -> tuple[int | None, int | None]:

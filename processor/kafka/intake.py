@@ -21,12 +21,14 @@ class Start(NamedTuple):
         metadata: what was committed along with it.
         origin: whose offsets they are, `None` when the broker does not tell.
         end: the offset after the log's last record; asked for only where there is metadata.
+        generation: of this assignment; a commit that was decided for it carries it back.
     """
 
     offset: int | None
     metadata: str = ""
     origin: Origin | None = None
     end: int | None = None
+    generation: int = 0
 
 
 class Intake(Protocol):

@@ -73,7 +73,7 @@ class Membership:
     def on_assign(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         """These are ours from here."""
         starts = self._starts(consumer, partitions)
-        self._ours.gained(starts)
+        starts = self._ours.gained(starts)
         self._tell(self._intake.assigned, starts)
         places = kafka_partitions(
             {p: OFFSET_BEGINNING if s.offset is None else s.offset for p, s in starts.items()}

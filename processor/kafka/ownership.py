@@ -20,11 +20,13 @@ TOO_LARGE = KafkaError.OFFSET_METADATA_TOO_LARGE
 
 
 class Ownership:
-    """Lets through commits of partitions that are ours, at or after where we got them.
+    """Lets through commits of partitions that are ours, decided since they are.
 
-    The loop decides what to commit before the consumer's thread does it. A rebalance may lie
-    between: without this, the old decision would set back the offset that the next owner committed
-    (the broker takes any offset from a member of the group).
+    The loop decides what to commit before the consumer's thread does it, and hears of the answer
+    later still. A rebalance or a reset may lie between: the old decision would set back the offset
+    that the next owner committed (the broker takes any offset from a member of the group), or pass
+    records of a topic that was recreated. So each assignment has a generation, numbered here where
+    assignments begin; orders and answers of any other are dropped.
 
     Args:
         told: called with what came of each commit.
@@ -32,17 +34,24 @@ class Ownership:
 
     def __init__(self, told: Committed) -> None:
         self._told = told
-        self._floors: dict[TopicPartition, int] = {}
+        self._generation = 0
+        self._generations: dict[TopicPartition, int] = {}
+        self._asked: dict[TopicPartition, set[tuple[int, str]]] = {}
         self._plain = False
 
-    def gained(self, starts: Mapping[TopicPartition, Start]) -> None:
-        """These are ours from here, and begin there."""
-        self._floors.update({p: start.offset or 0 for p, start in starts.items()})
+    def gained(self, starts: Mapping[TopicPartition, Start]) -> dict[TopicPartition, Start]:
+        """These are ours from here; gives them back with the generation of this assignment."""
+        self._generation += 1
+        for partition in starts:
+            self._generations[partition] = self._generation
+            self._asked[partition] = set()
+        return {p: start._replace(generation=self._generation) for p, start in starts.items()}
 
     def gone(self, partitions: Iterable[TopicPartition]) -> None:
         """These are not ours any more."""
         for partition in partitions:
-            self._floors.pop(partition, None)
+            self._generations.pop(partition, None)
+            self._asked.pop(partition, None)
 
     def commit(
         self, consumer: Consumer, marks: Mapping[TopicPartition, Mark], *, wait: bool
@@ -60,7 +69,7 @@ class Ownership:
         Returns:
             False when the broker refused, or did not answer; nothing to commit is no failure.
         """
-        ours = {p: m for p, m in marks.items() if m.offset >= self._floors.get(p, m.offset + 1)}
+        ours = {p: m for p, m in marks.items() if m.generation == self._generations.get(p)}
         places = [
             KafkaPartition(*p, m.offset, metadata="" if self._plain else m.metadata)
             for p, m in ours.items()
@@ -70,6 +79,7 @@ class Ownership:
         try:
             if not wait:
                 consumer.commit(offsets=places, asynchronous=True)
+                self._expect(places)
                 return True
             answers = consumer.commit(offsets=places, asynchronous=False)
         except KafkaException as raised:
@@ -80,21 +90,31 @@ class Ownership:
             return False
         if any(self._is_too_large(answer.error) for answer in answers):
             return self.commit(consumer, ours, wait=wait)
+        self._expect(places)
         self.answered(None, answers)
         return all(answer.error is None for answer in answers)
 
+    def _expect(self, places: list[KafkaPartition]) -> None:
+        for place in places:
+            asked = self._asked[TopicPartition(place.topic, place.partition)]
+            asked.add((place.offset, place.metadata or ""))
+
     def answered(self, error: KafkaError | None, partitions: list[KafkaPartition]) -> None:
-        """The consumer's ``on_commit``: tell what the broker took, of what is still ours."""
+        """The consumer's ``on_commit``: tell what the broker took of this generation's orders."""
         good: dict[TopicPartition, Mark] = {}
         bad = error
         self._is_too_large(error)
         for place in partitions:
             partition = TopicPartition(place.topic, place.partition)
+            asked = self._asked.get(partition, set())
+            told = (place.offset, place.metadata or "")
+            ours = told in asked
+            asked.discard(told)
             if place.error is not None:
                 bad = bad or place.error
                 self._is_too_large(place.error)
-            elif error is None and place.offset >= 0 and partition in self._floors:
-                good[partition] = Mark(place.offset, place.metadata or "")
+            elif error is None and ours:
+                good[partition] = Mark(*told, self._generations[partition])
         self._told(good, bad.str() if bad is not None else None)
 
     def _is_too_large(self, error: KafkaError | None) -> bool:

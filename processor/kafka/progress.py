@@ -43,10 +43,15 @@ class Origin(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """What is committed for a partition: the next offset to read, and what goes along."""
+    """What is committed for a partition: the next offset to read, and what goes along.
+
+    Attributes:
+        generation: of the assignment that it was decided for, as the consumer's thread counts.
+    """
 
     offset: int
     metadata: str = ""
+    generation: int = 0
 
 
 class Ignored(ValueError):

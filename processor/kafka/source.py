@@ -208,8 +208,7 @@ class Source:
             self._membership.join(consumer)
         elif self._ranges is not None:
             starts = {p: start for p, (start, _) in self._ranges.spans.items() if p in self._unread}
-            begun = {partition: Start(start) for partition, start in starts.items()}
-            self._ours.gained(begun)
+            begun = self._ours.gained({p: Start(start) for p, start in starts.items()})
             self._tell(self._intake.assigned, begun)
             consumer.assign(kafka_partitions(starts))
             self._tell_when_exhausted()

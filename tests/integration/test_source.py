@@ -37,6 +37,7 @@ class Listener:
         self.records: list[Record] = []
         self.owned: dict[TopicPartition, int | None] = {}
         self.next: dict[TopicPartition, int] = {}
+        self.generations: dict[TopicPartition, int] = {}
         self.revoked: list[TopicPartition] = []
         self.lost_ones: list[TopicPartition] = []
         self.commits: list[tuple[dict[TopicPartition, Mark], str | None]] = []
@@ -49,6 +50,11 @@ class Listener:
 
     def assigned(self, starts: Mapping[TopicPartition, Start]) -> None:
         self.owned |= {p: start.offset for p, start in starts.items()}
+        self.generations |= {p: start.generation for p, start in starts.items()}
+
+    def mark(self, partition: TopicPartition, offset: int) -> Mark:
+        """What is to be committed for the assignment that was told last."""
+        return Mark(offset, generation=self.generations[partition])
 
     def revoking(
         self,
@@ -59,7 +65,7 @@ class Listener:
             for partition in partitions:
                 self.owned.pop(partition, None)
                 self.revoked.append(partition)
-            drained({p: Mark(o) for p, o in self.next.items() if p in partitions})
+            drained({p: self.mark(p, o) for p, o in self.next.items() if p in partitions})
 
         if self.ends:
             drain()
@@ -140,7 +146,7 @@ def members_of(
 
 def close(heard: Listener, offsets: Mapping[TopicPartition, int]) -> bool:
     assert heard.source is not None
-    return heard.source.close({p: Mark(o) for p, o in offsets.items()}, 30.0)
+    return heard.source.close({p: heard.mark(p, o) for p, o in offsets.items()}, 30.0)
 
 
 def paused(heard: Listener) -> bool:
@@ -166,7 +172,7 @@ def test_a_restart_goes_on_after_what_was_committed(
     eventually(lambda: second.offsets() == [7, 8, 9])
 
     assert closed
-    assert first.commits == [({partition: Mark(7)}, None)]
+    assert first.commits == [({partition: first.mark(partition, 7)}, None)]
     assert first.owned == {partition: None, TopicPartition(topic, 1): None}
     assert second.owned[partition] == 7
     eventually(lambda: second.lags.get(partition) == 0)
@@ -214,8 +220,9 @@ def test_a_commit_that_was_decided_before_a_rebalance_does_not_touch_what_went(
     (kept,), (gone,) = first.owned, second.owned
 
     assert first.source is not None
-    first.source.commit({gone: Mark(2), kept: Mark(4)})
-    eventually(lambda: first.commits[-1] == ({kept: Mark(4)}, None))
+    marks = {gone: first.mark(gone, 2), kept: first.mark(kept, 4)}
+    first.source.commit(marks)
+    eventually(lambda: first.commits[-1] == ({kept: marks[kept]}, None))
     close(second, {})
     third = begin(members_of(topic))
     eventually(lambda: gone in third.owned or gone in first.owned)
@@ -316,7 +323,31 @@ def test_an_offset_out_of_range_is_skipped_only_where_the_settings_say_so(
         assert heard.troubles == [("offset_out_of_range", str(partition), True)]
     else:
         assert heard.lost_ones == [partition]
-        eventually(lambda: ({partition: Mark(found[0])}, None) in heard.commits)
+        eventually(lambda: ({partition: heard.mark(partition, found[0])}, None) in heard.commits)
+
+
+def test_a_commit_that_was_decided_before_the_offsets_were_reset_is_never_made(
+    topic: str, produce: Produce, begin: Begin, eventually: Eventually
+) -> None:
+    partition = TopicPartition(topic, 0)
+    produce(topic, numbers(10), partition=0)
+    first = begin(members_of(topic, out_of_range="earliest"))
+    eventually(lambda: len(first.records) == 10)
+    source, old = first.source, first.mark(partition, 8)
+    assert source is not None
+
+    # On the consumer's thread, one after the other: the loop's order comes after the reset.
+    source._orders.put(lambda consumer: source._gaps.met(consumer, partition, 8))  # noqa: SLF001
+    source.commit({partition: old})
+    eventually(lambda: len(first.records) == 20)
+    eventually(lambda: ({partition: first.mark(partition, 0)}, None) in first.commits)
+    close(first, {})
+    second = begin(members_of(topic))
+    eventually(lambda: len(second.owned) == 2)
+
+    assert second.owned[partition] == 0
+    assert first.lost_ones == [partition]
+    assert first.failures == second.failures == []
 
 
 def test_from_the_end_means_the_end_of_then_also_after_a_restart(

@@ -79,6 +79,22 @@ def test_what_the_broker_acknowledged_is_not_committed_again() -> None:
     assert ledger.committable() == {}
 
 
+def test_only_what_was_decided_for_this_assignment_counts_as_committed() -> None:
+    ledger = Ledger()
+    ledger.assign(PARTITION, committed=0, generation=1)
+    ledger.take(PARTITION, [raw(0)])
+    epoch = ledger.assign(PARTITION, committed=None, generation=2)
+    ledger.take(PARTITION, [raw(0)])
+    ledger.end(PARTITION, epoch, 0, DELIVERED)
+
+    ledger.committed(PARTITION, Mark(9, generation=1))
+    before = ledger.committable()
+    ledger.committed(PARTITION, Mark(1, generation=2))
+
+    assert before == {PARTITION: Mark(1, generation=2)}
+    assert ledger.committable() == {}
+
+
 def test_an_answer_of_an_earlier_assignment_changes_nothing() -> None:
     ledger, early = taken(0, 1)
     ledger.release(PARTITION, ReleaseReason.REVOKED)
@@ -385,7 +401,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if model.mark is None:
             return
         model.leave()
-        offset, metadata = model.mark
+        offset, metadata, _ = model.mark
         model.epoch = self.ledger.assign(
             partition,
             committed=offset,

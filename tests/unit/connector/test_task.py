@@ -246,6 +246,22 @@ def test_what_has_ended_is_committed_every_second_until_it_is_acknowledged(run: 
     run(scenario())
 
 
+def test_a_commit_carries_the_generation_of_the_assignment_that_it_was_decided_for(
+    run: Any,
+) -> None:
+    async def scenario() -> None:
+        job = Job()
+        await asyncio.sleep(0)
+        job.task.assigned({ZERO: Start(0, generation=7)})
+        job.task.arrived(records(ZERO, [0]))
+        job.engine.end(ZERO, 0)
+        await asyncio.sleep(1.5)
+
+        assert job.tap.commits == [{ZERO: Mark(1, generation=7)}]
+
+    run(scenario())
+
+
 def test_what_ended_out_of_order_is_committed_once_a_second_at_most(run: Any) -> None:
     async def scenario() -> None:
         job = Job()
@@ -271,7 +287,7 @@ def test_after_a_crash_only_what_was_in_flight_is_taken_again(run: Any) -> None:
         before.task.arrived(records(ZERO, range(6)))
         before.engine.end(ZERO, 0, 2, 3)
         await asyncio.sleep(1.5)
-        offset, metadata = before.tap.commits[-1][ZERO]
+        offset, metadata, _ = before.tap.commits[-1][ZERO]
 
         after.task.assigned({ZERO: Start(offset, metadata, HERE, 6)})
         after.task.arrived(records(ZERO, range(1, 6)))

@@ -146,6 +146,10 @@ class Member:
             closing=self.closing,
         )
 
+    def mark(self, partition: TopicPartition, offset: int, metadata: str = "") -> Mark:
+        """What the loop would commit for the assignment that it heard of last."""
+        return Mark(offset, metadata, self.listener.starts[partition].generation)
+
     def gain(self, *partitions: TopicPartition) -> None:
         self.membership.on_assign(self.client, places(dict.fromkeys(partitions, -1001)))
 
@@ -237,13 +241,13 @@ def test_a_revocation_commits_what_the_task_drained(listener: Any) -> None:
     client, heard = Client({ZERO: 3, ONE: 3}), listener()
     member = Member(client, heard)
     member.gain(ZERO, ONE)
-    heard.watermarks = {ZERO: Mark(9), ONE: Mark(9)}
+    heard.watermarks = {p: member.mark(p, 9) for p in (ZERO, ONE)}
 
     member.give(ZERO)
 
     assert heard.revocations == [[ZERO]]
     assert client.commits == [{ZERO: 9}]
-    assert heard.commits == [({ZERO: Mark(9)}, None)]
+    assert heard.commits == [({ZERO: member.mark(ZERO, 9)}, None)]
 
 
 def test_a_task_that_never_drains_does_not_keep_the_consumer(listener: Any) -> None:
@@ -274,8 +278,9 @@ def test_nothing_is_committed_for_a_partition_that_went(listener: Any) -> None:
     member.gain(ZERO, ONE)
     member.lose(ZERO)
 
-    done = member.ours.commit(member.client, {ZERO: Mark(9), ONE: Mark(5)}, wait=False)
-    nothing = member.ours.commit(member.client, {ZERO: Mark(9)}, wait=True)
+    went, stays = member.mark(ZERO, 9), member.mark(ONE, 5)
+    done = member.ours.commit(member.client, {ZERO: went, ONE: stays}, wait=False)
+    nothing = member.ours.commit(member.client, {ZERO: went}, wait=True)
 
     assert (done, nothing) == (True, True)
     assert client.commits == [{ONE: 5}]
@@ -288,14 +293,49 @@ def test_a_commit_decided_before_the_partition_came_back_does_not_set_it_back(
     client = Client({ZERO: 3})
     member = Member(client, listener())
     member.gain(ZERO)
+    old = member.mark(ZERO, 12)
     member.give(ZERO)
     client.offsets = {ZERO: 20}
     member.gain(ZERO)
 
-    member.ours.commit(member.client, {ZERO: Mark(12)}, wait=False)
-    member.ours.commit(member.client, {ZERO: Mark(20)}, wait=False)
+    member.ours.commit(member.client, {ZERO: old}, wait=False)
+    member.ours.commit(member.client, {ZERO: member.mark(ZERO, 20)}, wait=False)
 
     assert client.commits == [{ZERO: 20}]
+
+
+@pytest.mark.parametrize("back_by", [0, 3])
+def test_a_commit_decided_before_a_loss_does_not_pass_what_the_topic_holds_now(
+    listener: Any, back_by: int
+) -> None:
+    client = Client({ZERO: 3})
+    member = Member(client, listener())
+    member.gain(ZERO)
+    old = member.mark(ZERO, 12)
+    member.lose(ZERO)
+    client.offsets = {ZERO: 3 - back_by}
+    member.gain(ZERO)
+
+    ordered = member.ours.commit(member.client, {ZERO: old}, wait=False)
+    waited = member.ours.commit(member.client, {ZERO: old}, wait=True)
+
+    assert (ordered, waited) == (True, True)
+    assert client.commits == [], "above where it begins now, and still not to be committed"
+
+
+def test_a_late_answer_of_an_earlier_assignment_is_not_told(listener: Any) -> None:
+    client, heard = Client({ZERO: 3}), listener()
+    member = Member(client, heard)
+    member.gain(ZERO)
+    member.ours.commit(member.client, {ZERO: member.mark(ZERO, 12)}, wait=False)
+    member.lose(ZERO)
+    member.gain(ZERO)
+    member.ours.commit(member.client, {ZERO: member.mark(ZERO, 4)}, wait=False)
+
+    member.ours.answered(None, places({ZERO: 12}))
+    member.ours.answered(None, places({ZERO: 4}))
+
+    assert heard.commits == [({}, None), ({ZERO: member.mark(ZERO, 4)}, None)]
 
 
 def test_a_commit_that_the_broker_refuses_is_told_and_is_no_success(listener: Any) -> None:
@@ -304,12 +344,13 @@ def test_a_commit_that_the_broker_refuses_is_told_and_is_no_success(listener: An
     member.gain(ZERO, ONE)
     client.failures.append(NOT_NOW)
 
-    raised = member.ours.commit(member.client, {ZERO: Mark(1)}, wait=True)
+    marks = {p: member.mark(p, 1) for p in (ZERO, ONE)}
+    raised = member.ours.commit(member.client, {ZERO: marks[ZERO]}, wait=True)
     client.refusals = {ZERO: KafkaError.NOT_COORDINATOR}
-    partly = member.ours.commit(member.client, {ZERO: Mark(1), ONE: Mark(1)}, wait=True)
+    partly = member.ours.commit(member.client, marks, wait=True)
 
     assert (raised, partly) == (False, False)
-    assert [offsets for offsets, _ in heard.commits] == [{}, {ONE: Mark(1)}]
+    assert [offsets for offsets, _ in heard.commits] == [{}, {ONE: marks[ONE]}]
     assert all(error for _, error in heard.commits)
 
 
@@ -320,8 +361,8 @@ def test_partitions_begin_with_what_the_broker_knows_of_their_metadata(listener:
     Member(client, heard, origins={"events": HERE}).gain(ZERO, ONE)
 
     assert heard.starts == {
-        ZERO: Start(7, "metadata", HERE, 42),
-        ONE: Start(None, "", HERE),
+        ZERO: Start(7, "metadata", HERE, 42, generation=1),
+        ONE: Start(None, "", HERE, generation=1),
     }
 
 
@@ -331,7 +372,7 @@ def test_a_log_end_that_nobody_tells_keeps_no_partition_waiting(listener: Any) -
 
     Member(client, heard).gain(ZERO)
 
-    assert heard.starts == {ZERO: Start(7, "metadata", None, None)}
+    assert heard.starts == {ZERO: Start(7, "metadata", None, None, generation=1)}
 
 
 def test_metadata_goes_along_with_a_commit_and_is_told_back(listener: Any) -> None:
@@ -339,11 +380,12 @@ def test_metadata_goes_along_with_a_commit_and_is_told_back(listener: Any) -> No
     member = Member(client, heard)
     member.gain(ZERO)
 
-    member.ours.commit(member.client, {ZERO: Mark(3, "first"), ONE: Mark(9, "lost")}, wait=True)
-    member.ours.commit(member.client, {ZERO: Mark(4)}, wait=True)
+    first, second = member.mark(ZERO, 3, "first"), member.mark(ZERO, 4)
+    member.ours.commit(member.client, {ZERO: first, ONE: Mark(9, "lost")}, wait=True)
+    member.ours.commit(member.client, {ZERO: second}, wait=True)
 
     assert client.committed_metadata == ["first", ""]
-    assert heard.commits == [({ZERO: Mark(3, "first")}, None), ({ZERO: Mark(4)}, None)]
+    assert heard.commits == [({ZERO: first}, None), ({ZERO: second}, None)]
 
 
 @pytest.mark.parametrize("alone", [True, False])
@@ -352,16 +394,18 @@ def test_a_broker_that_takes_less_metadata_gets_none(listener: Any, alone: bool)
     client.most_metadata_bytes = 10
     member = Member(client, heard)
     member.gain(ZERO, ONE)
-    marks = {ZERO: Mark(4, "x" * 11)} if alone else {ZERO: Mark(4, "x" * 11), ONE: Mark(5)}
+    marks = {ZERO: member.mark(ZERO, 4, "x" * 11)}
+    if not alone:
+        marks[ONE] = member.mark(ONE, 5)
     if alone:
         client.failures.append(KafkaException(KafkaError(KafkaError.OFFSET_METADATA_TOO_LARGE)))
 
     done = member.ours.commit(member.client, marks, wait=True)
-    member.ours.commit(member.client, {ZERO: Mark(6, "y")}, wait=True)
+    member.ours.commit(member.client, {ZERO: member.mark(ZERO, 6, "y")}, wait=True)
 
     assert done
     assert client.committed_metadata[-2:] == ["", ""]
-    assert heard.commits[0] == ({p: Mark(m.offset) for p, m in marks.items()}, None)
+    assert heard.commits[0] == ({p: m._replace(metadata="") for p, m in marks.items()}, None)
 
 
 @pytest.mark.parametrize("of_all", [True, False])
@@ -376,7 +420,7 @@ def test_after_an_answer_that_metadata_is_too_large_the_next_commit_has_none(
     place.error = None if of_all else error
 
     member.ours.answered(error if of_all else None, [place])  # type: ignore[list-item] # a double
-    member.ours.commit(member.client, {ZERO: Mark(4, "x")}, wait=False)
+    member.ours.commit(member.client, {ZERO: member.mark(ZERO, 4, "x")}, wait=False)
 
     assert client.committed_metadata == [""]
 
@@ -456,11 +500,14 @@ def test_a_rest_that_is_ordered_after_the_partition_went_ends_with_the_next_orde
 def test_a_late_answer_for_a_partition_that_went_is_not_told(listener: Any) -> None:
     heard = listener()
     member = Member(Client(), heard)
-    member.gain(ONE)
+    member.gain(ZERO, ONE)
+    marks = {ZERO: member.mark(ZERO, 5), ONE: member.mark(ONE, 6)}
+    member.ours.commit(member.client, marks, wait=False)
+    member.lose(ZERO)
 
     member.ours.answered(None, places({ZERO: 5, ONE: 6}))
 
-    assert heard.commits == [({ONE: Mark(6)}, None)]
+    assert heard.commits == [({ONE: marks[ONE]}, None)]
 
 
 @pytest.mark.parametrize(
