@@ -69,18 +69,22 @@ class _Slow:
         self.sent.append(beat)
 
 
-async def test_the_last_heartbeat_is_not_overtaken_by_the_one_before(
+def test_the_last_heartbeat_is_not_overtaken_by_the_one_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(task_process, "_heartbeat", lambda _task, _task_id: "before")
     connection = _Slow()
-    beating = asyncio.create_task(_beat(None, 0, connection))  # type: ignore[arg-type] # it is sent as it is
-    await asyncio.to_thread(connection.begun.wait, 30)
 
-    beating.cancel()
-    await asyncio.sleep(0)
-    assert not beating.done()
-    connection.go_on.set()
-    await asyncio.gather(beating, return_exceptions=True)
+    async def stop_while_one_is_sent() -> None:
+        beating = asyncio.create_task(_beat(None, 0, connection))  # type: ignore[arg-type] # a fake
+        await asyncio.to_thread(connection.begun.wait, 30)
+        beating.cancel()
+        await asyncio.wait({beating}, timeout=0.05)
+        assert not beating.done()
+        connection.go_on.set()
+        await asyncio.gather(beating, return_exceptions=True)
+
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as real_time:
+        real_time.run(stop_while_one_is_sent())
 
     assert connection.sent == ["before"]
