@@ -135,7 +135,7 @@ class Platform(httpx.AsyncBaseTransport):
 
     Attributes:
         answers: requests by target and status.
-        bytes: of request bodies, by target.
+        bytes: of the bodies of those, by target.
 
     Args:
         epoch_of: the product's own number of a partition's assignment, `None` without one.
@@ -176,6 +176,7 @@ class Platform(httpx.AsyncBaseTransport):
             await asyncio.sleep(LATENCY_S)
             response = await self._answer(posted, token)
             self.answers[target, str(response.status_code)] += 1
+            self.bytes[target] += len(request.content)
             return response
         except asyncio.CancelledError:
             posted.stale = True
@@ -194,7 +195,6 @@ class Platform(httpx.AsyncBaseTransport):
         }
         posted = Posted(self._who, target, keys, epochs, now_s)
         judge.posted(posted, [e["_id"] for e in entities], map(orjson.dumps, messages))
-        self.bytes[target] += size
         self._bounded(posted, size, now_s)
         return posted
 

@@ -6,7 +6,7 @@ the product's. *Evidence* belongs to one assignment of one instance: what anothe
 is nothing that this one may commit, unless its committed offset and metadata said so.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -96,7 +96,7 @@ class Judge:
         self.evidence: defaultdict[tuple[str, TopicPartition, int | None], Evidence] = defaultdict(
             Evidence
         )
-        self.accepted: defaultdict[Key, int] = defaultdict(int)
+        self.accepted: Counter[Key] = Counter()
         self.refused: set[Key] = set()
         self.skipped: set[int] = set()
         self.excused: set[Key] = set()

@@ -138,6 +138,20 @@ def a_belated_commit(world: World) -> None:
     world.poll("left", 0)
 
 
+def a_quick_return(world: World) -> None:
+    """A partition goes with a record open and is back before the consumer's thread has turned.
+
+    Nothing that had ended before is believed this time, so nothing of it may be committed.
+    """
+    world.adobe.script.append(Outcome(HOLD))
+    begun(world, "good", "state")
+    world.advance(0.5)
+    world.kafka.tells_ids = False
+    world.revoke(ZERO)
+    world.move(ZERO, "left")
+    world.poll("left", 0)
+
+
 def a_stop(world: World) -> None:
     begun(world, "good", "state", "good")
     world.advance(0.5)
@@ -154,11 +168,16 @@ class Mutation(NamedTuple):
     shows: set[str]
 
 
-WRITTEN = "return Mark(offset, write(offset, ended, self.origin))"
+WRITTEN = "Mark(offset, write(offset, ended, self.origin), self.generation)"
+OURS = "if m.generation == self._generations.get(p)"
 LAST = "self._outbox.last([batch])"
 MUTATIONS = {
     "commit polled instead of settled": Mutation(
-        _Assignment, "mark", ((WRITTEN, "return Mark(self.next_offset)"),), one_waits, {"I2"}
+        _Assignment,
+        "mark",
+        ((WRITTEN, "Mark(self.next_offset, generation=self.generation)"),),
+        one_waits,
+        {"I2"},
     ),
     "ignore the epoch": Mutation(
         Ledger,
@@ -250,14 +269,14 @@ MUTATIONS = {
     "commit one too far": Mutation(
         _Assignment,
         "mark",
-        ((WRITTEN, "return Mark(offset + 1, write(offset + 1, ended, self.origin))"),),
+        ((WRITTEN, "Mark(offset + 1, write(offset + 1, ended, self.origin), self.generation)"),),
         one_waits,
         {"I2", "I23"},
     ),
     "commit one too few": Mutation(
         _Assignment,
         "mark",
-        ((WRITTEN, "return Mark(max(0, offset - 1))"),),
+        ((WRITTEN, "Mark(max(0, offset - 1), generation=self.generation)"),),
         a_stop,
         {"I7"},
     ),
@@ -268,8 +287,8 @@ MUTATIONS = {
             (
                 WRITTEN,
                 (
-                    "return Mark(next((o for o in self.open if o + 1 in self.open or "
-                    "o + 1 == self.next_offset), self.next_offset))"
+                    "Mark(next((o for o in self.open if o + 1 in self.open or "
+                    "o + 1 == self.next_offset), self.next_offset), generation=self.generation)"
                 ),
             ),
         ),
@@ -281,10 +300,16 @@ MUTATIONS = {
     ),
     "commit what is another's": Mutation(
         Ownership,
-        "commit",
-        (("if m.offset >= self._floors.get(p, m.offset + 1)", ""),),
+        "gone",
+        (
+            ("self._generations.pop(partition, None)", "pass"),
+            ("self._asked.pop(partition, None)", "pass"),
+        ),
         a_belated_commit,
         {"I4"},
+    ),
+    "commit what an earlier assignment decided": Mutation(
+        Ownership, "commit", ((OURS, "if p in self._generations"),), a_quick_return, {"I4"}
     ),
     "do not wait for Retry-After": Mutation(
         Courier, "hold", (("self._clock() + seconds", "self._clock()"),), throttled, {"I17"}

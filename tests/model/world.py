@@ -123,7 +123,6 @@ class World:
         if self._released(worker, partition) > before or partition in self.kafka.failed:
             self.judge.unclean.add(partition)
         self._gone(worker, partition)
-        worker.turn()
 
     def assign(self, name: str, partitions: Iterable[TopicPartition]) -> None:
         """The group gives these to an instance."""
