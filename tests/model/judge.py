@@ -7,7 +7,7 @@ is nothing that this one may commit, unless its committed offset and metadata sa
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from processor.errors import Code, Stage
@@ -299,6 +299,9 @@ class Judge:
         self._complete(made, letter)
         names = letter.targets or ("",)
         self._written |= {(made.serial, name) for name in names}
+        lives = [x.replay_count for x in self.letters if x.source == letter.source]
+        if letter.replay_id is not None and letter.replay_count > max(lives, default=0) + 1:
+            self.broken("I22", f"the letter about {letter.source} counts replays wrongly")
         for name in names:
             if not self._deserved(who, made, name, letter):
                 moment = letter.stage is Stage.TASK_PUT and made.kind.breaks == ""
@@ -362,6 +365,18 @@ class Judge:
                 self._acknowledged.add(key)
                 if stale or not told:
                     self.excused.add(key)
+
+    def replayed(self, who: str, wanted: Mapping[int, set[str]]) -> None:
+        """A replay has ended: what it was to send has an end, and nothing else was sent."""
+        for serial, names in wanted.items():
+            made = self.made[serial]
+            evidence = self.evidence[who, made.partition, 1]
+            buried = evidence.buried.get(serial, set())
+            sent = {name for name, key in made.names.items() if key in evidence.confirmed}
+            if made.kind.filtered is None and "" not in buried and names - buried - sent:
+                self.broken("I22", f"the replay left {names - buried - sent} of {made.names}")
+            if (buried | sent) - names - {""}:
+                self.broken("I22", f"the replay sent {sent}, buried {buried}; asked for {names}")
 
     # At the end.
 

@@ -11,10 +11,11 @@ catalogue:
 - I11 complete letters; I12 blame is exact; I13 an outage convicts nobody;
 - I15 records, requests, their size and rate are bounded; I16 token discipline; I17 Retry-After is
   kept, and trouble is probed by one request at a time; I20 the books, at every scrape;
+- I22 a replay sends what it is asked for and nothing else, and moves nobody's offsets;
 - I23 gaps. At the end everything is mended: I1 nothing is lost, and I18 everything ends.
 
 Not here: I10 (golden examples), I14 (its time is I18's), I19's statuses and I21 (real processes),
-I22 (replay on a real broker), I24 (the reasons are part of the books).
+I24 (the reasons are part of the books).
 
 ``make test`` runs the same examples every time; docs/tests.md says how to draw others, for longer.
 """
@@ -207,6 +208,14 @@ class Promises(RuleBasedStateMachine):
     @rule(partition=partitions, offset=st.integers(0, 30))
     def operator_reset(self, partition: Any, offset: int) -> None:
         self.world.operator_reset(partition, min(offset, self.world.judge.ends[partition]))
+
+    @rule(partition=partitions, first=st.integers(0, 20), length=st.integers(0, 8))
+    def replay(self, partition: Any, first: int, length: int) -> None:
+        self.world.replay(partition, first, first + length)
+
+    @rule(number=st.integers(1, 8))
+    def replay_letters(self, number: int) -> None:
+        self.world.replay_letters(number)
 
     @invariant()
     def holds(self) -> None:

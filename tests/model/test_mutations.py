@@ -15,6 +15,7 @@ from processor.connector.courier import Courier
 from processor.connector.delivery import Inlet
 from processor.connector.ledger import Ledger, _Assignment
 from processor.connector.pipeline import Pipeline
+from processor.connector.transform import Transform
 from processor.experience_platform import answers
 from processor.experience_platform.ims import ImsTokens
 from processor.kafka.ownership import Ownership
@@ -156,6 +157,13 @@ def a_stop(world: World) -> None:
     begun(world, "good", "state", "good")
     world.advance(0.5)
     world.stop("left")
+
+
+def a_replay(world: World) -> None:
+    """A letter about one of two targets, and one about an unreadable record, are replayed."""
+    begun(world, "refused", "unreadable")
+    world.advance(1.5)
+    world.replay_letters(2)
 
 
 class Mutation(NamedTuple):
@@ -310,6 +318,13 @@ MUTATIONS = {
     ),
     "commit what an earlier assignment decided": Mutation(
         Ownership, "commit", ((OURS, "if p in self._generations"),), a_quick_return, {"I4"}
+    ),
+    "replay what had not failed": Mutation(
+        Transform,
+        "parcels",
+        (("passage.story.targets if passage.story is not None else NOTHING", "NOTHING"),),
+        a_replay,
+        {"I22"},
     ),
     "do not wait for Retry-After": Mutation(
         Courier, "hold", (("self._clock() + seconds", "self._clock()"),), throttled, {"I17"}

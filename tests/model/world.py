@@ -18,11 +18,12 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from processor.connector.ledger import ReleaseReason
 from processor.connector.valve import IN_FLIGHT_BYTES, most_in_flight
 from processor.kafka.progress import Mark
-from processor.record import TopicPartition
+from processor.record import Record, TopicPartition
 from tests.model.adobe import GOOD, Adobe, Outcome
 from tests.model.judge import BrokenError, Judge
 from tests.model.kafka import PARTITIONS, Kafka
 from tests.model.kinds import make
+from tests.model.replay import Replay, letters_as_records
 from tests.model.worker import DRAIN_S, SETTINGS, Worker, without_threads
 from tests.virtual_time import VirtualLoop
 
@@ -175,6 +176,34 @@ class World:
         """An operator sets the group's offset; Kafka lets them where nobody is a member."""
         if partition not in self.judge.owners:
             self.judge.reset(partition, offset)
+
+    def replay(self, partition: TopicPartition, first: int, last: int) -> None:
+        """An operator replays a range of a topic, as it was."""
+        chosen = [m for m in self.judge.log[partition] if first <= m.record.offset <= last]
+        wanted = {made.serial: set(made.names) or {""} for made in chosen}
+        self._replay([made.record for made in chosen], wanted)
+
+    def replay_letters(self, number: int) -> None:
+        """An operator replays the newest dead letters, each record once."""
+        newest = {letter.source: letter for letter in self.judge.letters[-number:]}
+        wanted: dict[int, set[str]] = {}
+        for source, letter in newest.items():
+            made = self.judge.at(TopicPartition(*source[:2]), source.offset)
+            if made is not None:
+                wanted[made.serial] = set(letter.targets) or set(made.names) or {""}
+        self._replay(letters_as_records(newest.values()), wanted)
+
+    def _replay(self, records: list[Record], wanted: dict[int, set[str]]) -> None:
+        if not records:
+            return
+        committed = dict(self.judge.committed)
+        who = f"replay-{next(self._lives)}"
+        run = Replay(self.loop, self.kafka, self.adobe, who, self._wall, records)
+        run.run()
+        if self.judge.committed != committed and not self.workers:
+            self.judge.broken("I22", "a replay moved the offsets of the live group")
+        if run.drained:
+            self.judge.replayed(who, wanted)
 
     def letters_answered(self, outcome: str) -> None:
         """The broker says what became of the letters that it kept quiet about."""
