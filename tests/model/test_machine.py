@@ -229,7 +229,7 @@ class Promises(RuleBasedStateMachine):
             self.world.__exit__(None, None, None)
 
 
-@pytest.mark.timeout(0 if LONG else 300)
+@pytest.mark.timeout(0 if LONG else 900)
 def test_the_promises_hold_whatever_happens() -> None:
     profile = settings(
         max_examples=LONG or EXAMPLES,
