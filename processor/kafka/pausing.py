@@ -39,10 +39,16 @@ class Pausing:
         consumer.pause([KafkaPartition(*partition)])
 
     def assigned(self, consumer: Consumer, places: Sequence[KafkaPartition]) -> None:
-        """Pause what was just assigned, as far as it must not be read."""
-        places = [p for p in places if self.everything or self._single(p)]
-        if places:
-            consumer.pause(places)
+        """Pause what was just assigned, as far as it must not be read, and read the rest.
+
+        Librdkafka keeps a pause when a partition goes and comes back.
+        """
+        stop = [p for p in places if self.everything or self._single(p)]
+        go = [p for p in places if p not in stop]
+        if stop:
+            consumer.pause(stop)
+        if go:
+            consumer.resume(go)
 
     def gone(self, partitions: Iterable[TopicPartition]) -> None:
         """Forget partitions that are not ours any more."""

@@ -295,6 +295,28 @@ def test_partitions_that_come_under_back_pressure_wait_as_well(
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_partition_that_went_under_back_pressure_is_read_when_it_comes_back(
+    protocol: str, topic: str, produce: Produce, begin: Begin, eventually: Eventually
+) -> None:
+    first = begin(members_of(topic), **PROTOCOLS[protocol])
+    eventually(lambda: len(first.owned) == 2)
+    assert first.source is not None
+    first.source.flow(on=False)
+    eventually(lambda: paused(first))
+    second = begin(members_of(topic), **PROTOCOLS[protocol])
+    eventually(lambda: (len(first.owned), len(second.owned)) == (1, 1))
+    first.source.flow(on=True)
+    eventually(lambda: not paused(first))
+
+    close(second, {})
+    eventually(lambda: len(first.owned) == 2)
+    produce(topic, numbers(5), partition=0)
+    produce(topic, numbers(5), partition=1)
+
+    eventually(lambda: len(first.records) == 10, what="both partitions are read")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("policy", ["pause", "earliest", "latest"])
 def test_an_offset_out_of_range_is_skipped_only_where_the_settings_say_so(
     policy: Policy, protocol: str, topic: str, broker: Broker, produce: Produce, begin: Begin,
