@@ -18,6 +18,8 @@ from processor.errors import Misconfigured
 CONNECT_TIMEOUT_S = 10.0
 KEEPALIVE_S = 30.0
 
+NOTHING_LEFT = httpx.ByteStream(b"")
+
 _VISIBLE_ASCII = re.compile(r"[!-~]{1,16384}")
 _METADATA_HOSTS = frozenset({"metadata.google.internal", "metadata"})
 
@@ -165,7 +167,12 @@ async def exchange(
             try:
                 body, fault = await _read(response, cap_bytes)
             finally:
-                await response.aclose()
+                try:
+                    await response.aclose()
+                finally:
+                    # httpx ties the two to each other: the request's body, up to a megabyte, would
+                    # stay in memory until the garbage collector comes, which it rarely does.
+                    response.stream = NOTHING_LEFT
     except TimeoutError:
         outcome = NoReply("timeout", f"no answer within {timeout_s:g} s")
     except (httpx.HTTPError, OSError) as error:

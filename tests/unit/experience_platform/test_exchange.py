@@ -1,6 +1,8 @@
 import asyncio
+import gc
 import gzip
 import tracemalloc
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
@@ -371,6 +373,41 @@ class Connection(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         self.closed = True
+
+
+@pytest.mark.parametrize("fate", ["answered", "cut off", "reset", "silent", "unreached"])
+async def test_a_request_is_let_go_without_the_garbage_collector(
+    fate: str, loopback: Serving, request_reader: Reader
+) -> None:
+    async def script(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
+        await request_reader(incoming)
+        match fate:
+            case "answered":
+                outgoing.write(http(b"{}"))
+            case "cut off":
+                outgoing.write(http(b"{}" * 10)[:-5])
+            case "reset":
+                outgoing.transport.abort()
+            case "silent":
+                await incoming.read()
+
+    origin = "http://127.0.0.1:1" if fate == "unreached" else await loopback.serve(script)
+    client = open_client(ca_file=None, proxy="")
+
+    async def sent() -> weakref.ref[httpx.Request]:
+        request = client.build_request("POST", origin, content=b"{}")
+        await exchange(client, request, timeout_s=0.5, cap_bytes=CAP_BYTES)
+        return weakref.ref(request)
+
+    gc.disable()
+    try:
+        request = await sent()
+        left = request()
+    finally:
+        gc.enable()
+        await client.aclose()
+
+    assert left is None
 
 
 async def test_a_connection_carries_one_request_at_a_time_and_comes_back() -> None:
