@@ -2,14 +2,13 @@
 
 import asyncio
 import contextlib
-import traceback
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import processor
 from processor.connector.backoff import Backoff
-from processor.connector.passage import Passage
+from processor.connector.passage import Failure, Passage
 from processor.connector.pauses import Pauses
 from processor.errors import Misconfigured, Refused, Stage, TryAgain, fingerprint
 from processor.kafka.dead_letters import DeadLetterWriter, LetterTooLarge
@@ -191,7 +190,7 @@ def letter_of(passage: Passage, names: Names) -> Letter:
         class_name=CLASS_OF_STAGE[first.code.stage],
         exception_class_name="processor.errors.Refused",
         message=str(first),
-        stacktrace=stacktrace(first),
+        stacktrace=stacktrace(failures[0]),
         fingerprint=fingerprint_of(first, passage, targets[0] if targets else ""),
         targets=targets,
         event_id=event.event_id if event is not None else None,
@@ -221,11 +220,11 @@ def schema_id(passage: Passage) -> str:
     return schema_id_of(passage.record.value, passage.record.headers)
 
 
-def stacktrace(error: Refused) -> str:
-    """Where the error was raised, at most 4 KiB.
+def stacktrace(failure: Failure) -> str:
+    """Where a failure's error was raised, at most 4 KiB.
 
     Frames and our own message only: the text of a foreign error may quote the record.
     """
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    text = f"Traceback (most recent call last):\n{frames}{type(error).__name__}: {error}"
+    error = failure.error
+    text = f"Traceback (most recent call last):\n{failure.frames}{type(error).__name__}: {error}"
     return text.encode()[-STACKTRACE_BYTES:].decode(errors="ignore")

@@ -1,5 +1,6 @@
 """A record on its way through the processor: what is still open, and what failed."""
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -12,15 +13,26 @@ from processor.record import Headers, Message, Record, TopicPartition
 class Failure:
     """One target, or one message of it, that the record failed at.
 
+    Of where the error was raised only the text is kept. Its frames would hold what was read of the
+    record, and the passage itself: none of them would be let go before the garbage collector
+    comes, which it rarely does.
+
     Attributes:
         target: ``target`` or ``target#index``; empty when the record failed before any target.
         error: why.
         attempts: requests made with the message, 0 when none was.
+        frames: where it was raised, as a traceback has it.
     """
 
     target: str
     error: Refused
     attempts: int = 0
+    frames: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        error = self.error
+        object.__setattr__(self, "frames", "".join(traceback.format_tb(error.__traceback__)))
+        error.__traceback__ = error.__cause__ = error.__context__ = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -386,7 +386,7 @@ def test_a_stack_trace_shows_where_and_nothing_of_what() -> None:
 
     with pytest.raises(Refused) as caught:
         deep(200)
-    text = stacktrace(caught.value)
+    text = stacktrace(Failure("", caught.value))
 
     assert len(text.encode()) <= STACKTRACE_BYTES
     assert text.endswith("Refused: It cannot be read.")

@@ -1,3 +1,5 @@
+import gc
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -351,6 +353,20 @@ def test_a_letter_that_is_replayed_keeps_the_time_of_its_first_life() -> None:
     ((passage, _),) = journey.graves.buried
     assert passage.story is story
     assert passage.timestamp_ms == 77
+
+
+def test_a_record_at_fault_is_let_go_without_the_garbage_collector() -> None:
+    journey = Journey()
+    gc.disable()
+    try:
+        journey.carry("unreadable")
+        error = weakref.ref(journey.graves.buried[0][0].failures[0].error)
+        journey.graves.acknowledge()
+        left = error()
+    finally:
+        gc.enable()
+
+    assert left is None
 
 
 FATES = st.sampled_from(
