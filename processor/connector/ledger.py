@@ -114,6 +114,7 @@ class _Assignment:
     ``open`` maps the offsets in flight to their bytes, in the order in which they were taken,
     which is the order of the offsets. Only offsets that were really seen are tracked: compaction
     and transaction markers leave gaps, and nothing may ever wait for an offset in a gap.
+    ``made`` are the bytes of the messages of those that have some.
     ``ended_before`` are offsets still to come that an earlier assignment ended; ``full`` says that
     the metadata has no room for more open records.
     """
@@ -122,6 +123,7 @@ class _Assignment:
     next_offset: int | None
     generation: int
     open: dict[int, int] = field(default_factory=dict)
+    made: dict[int, int] = field(default_factory=dict)
     open_runs: int = 0
     committed: Mark | None = None
     ended_before: Ended = NOTHING
@@ -173,7 +175,7 @@ class Ledger:
         self._assignments: dict[TopicPartition, _Assignment] = {}
         self._accounts: dict[TopicPartition, _Account] = {}
         self._open_count = 0
-        self._open_bytes = 0
+        self._open_bytes = self._made_bytes = 0
         self._full: set[TopicPartition] = set()
 
     @property
@@ -188,8 +190,13 @@ class Ledger:
 
     @property
     def in_flight_bytes(self) -> int:
-        """Bytes of key and value of the records in flight."""
-        return self._open_bytes
+        """Bytes of key and value of the records in flight, and of the messages made of them."""
+        return self._open_bytes + self._made_bytes
+
+    @property
+    def made_bytes(self) -> int:
+        """Bytes of the messages alone."""
+        return self._made_bytes
 
     def partitions(self) -> tuple[TopicPartition, ...]:
         """The partitions that are assigned now."""
@@ -277,6 +284,15 @@ class Ledger:
                 self._full.add(partition)
         return Taken(assignment.epoch, fresh)
 
+    def made(self, partition: TopicPartition, epoch: int, offset: int, size: int) -> None:
+        """Say how many bytes of messages there are of a record in flight now."""
+        assignment = self._assignments.get(partition)
+        if assignment is None or assignment.epoch != epoch or offset not in assignment.open:
+            return
+        self._made_bytes += size - assignment.made.pop(offset, 0)
+        if size:
+            assignment.made[offset] = size
+
     def end(self, partition: TopicPartition, epoch: int, offset: int, ending: Ending) -> bool:
         """Say that a record has ended.
 
@@ -297,6 +313,7 @@ class Ledger:
             self._full.discard(partition)
         self._open_count -= 1
         self._open_bytes -= size
+        self._made_bytes -= assignment.made.pop(offset, 0)
         account = self._accounts[partition]
         match ending:
             case Delivered():
@@ -355,6 +372,7 @@ class Ledger:
         count = len(assignment.open)
         self._open_count -= count
         self._open_bytes -= sum(assignment.open.values())
+        self._made_bytes -= sum(assignment.made.values())
         if count:
             self._accounts[partition].released[reason] += count
         return count

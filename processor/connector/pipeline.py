@@ -4,6 +4,7 @@
 have an outcome and, if one of them failed, when its dead letter is acknowledged.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Protocol
@@ -64,6 +65,8 @@ class Pipeline:
         self._read_story = read_story
         self._stop_at_fault = stop_at_fault
         self._set_up_wrong = set_up_wrong
+        self._entering: deque[Passage] = deque()
+        self._going_on = False
 
     def carry(self, records: Iterable[Record]) -> None:
         """Take polled records and start them on their way; never waits.
@@ -75,7 +78,9 @@ class Pipeline:
             taken = self._ledger.take(partition, group)
             if taken is not None:
                 for record in taken.records:
-                    self._enter(Passage(record, taken.epoch, story=self._read_story(record)))
+                    passage = Passage(record, taken.epoch, story=self._read_story(record))
+                    self._entering.append(passage)
+        self._go_on()
         self._valve.check()
 
     def given_back(self) -> None:
@@ -83,10 +88,27 @@ class Pipeline:
         for inlet in self._inlets.values():
             inlet.sweep()
         self._waiting.sweep(self._is_ours)
+        self._entering = deque(filter(self._is_ours, self._entering))
+        self._go_on()
         self._valve.check()
 
     def _is_ours(self, passage: Passage) -> bool:
         return self._ledger.is_current(passage.partition, passage.epoch)
+
+    def _go_on(self) -> None:
+        """Start those that have not entered, in order, as far as there is room for messages.
+
+        What a record grows to shows only when its messages are made, and a schema that was waited
+        for lets go of thousands at once.
+        """
+        if self._going_on:
+            return
+        self._going_on = True
+        try:
+            while self._entering and self._valve.has_room():
+                self._enter(self._entering.popleft())
+        finally:
+            self._going_on = False
 
     def _enter(self, passage: Passage) -> None:
         if self._waiting.holds(passage):
@@ -118,12 +140,13 @@ class Pipeline:
 
     def _resume(self, passages: Sequence[Passage]) -> None:
         """Go on with records whose writer schema is known now, or known to be refused."""
-        for passage in passages:
-            if self._is_ours(passage):
-                self._enter(passage)
+        # Before those that have not entered: of one key, those came later.
+        self._entering.extendleft(p for p in reversed(passages) if self._is_ours(p))
+        self._go_on()
 
     def _submit(self, passage: Passage, parcels: Sequence[Parcel]) -> None:
         passage.open = len(parcels)
+        self._made(passage, sum(len(parcel.message.body) for parcel in parcels))
         for parcel in parcels:
             self._inlets[parcel.message.target].submit(parcel)
         if not parcels:
@@ -141,9 +164,15 @@ class Pipeline:
         if passage.open:
             return
         if passage.failures:
+            self._made(passage, 0)
             self._fail(passage, passage.failures)
+            self._go_on()
         elif self._end(passage, DELIVERED) and passage.record.timestamp_ms is not None:
             self._delivered(passage.record.timestamp_ms)
+
+    def _made(self, passage: Passage, size: int) -> None:
+        """Have the messages of a record counted, while there are any."""
+        self._ledger.made(passage.partition, passage.epoch, passage.record.offset, size)
 
     def _fail(self, passage: Passage, failures: list[Failure]) -> None:
         passage.failures = failures
@@ -159,6 +188,7 @@ class Pipeline:
 
     def _end(self, passage: Passage, ending: Ending) -> bool:
         ended = self._ledger.end(passage.partition, passage.epoch, passage.record.offset, ending)
+        self._go_on()
         self._valve.check()
         return ended
 

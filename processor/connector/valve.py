@@ -7,7 +7,10 @@ from processor.record import TopicPartition
 from processor.settings import DeliverySettings
 
 IN_FLIGHT_BYTES = 64 * 1024 * 1024
-"""Key and value bytes in flight, at most, for one task."""
+"""Bytes of records in flight and of their messages at which no more are wanted, for one task."""
+
+MADE_BYTES = IN_FLIGHT_BYTES // 2
+"""Bytes of messages beyond which no more are made; one record may go over it."""
 
 REQUESTS_AHEAD = 2
 """Records in flight are at most this many times what all requests in flight could hold."""
@@ -29,14 +32,20 @@ class Valve:
         max_bytes: int,
         turn: Callable[[bool], None],
         rest: Callable[[Iterable[TopicPartition]], None],
+        max_made_bytes: int = MADE_BYTES,
     ) -> None:
         self._ledger = ledger
         self._max_records = max_records
         self._max_bytes = max_bytes
+        self._max_made_bytes = max_made_bytes
         self._turn = turn
         self._rest = rest
         self._open = True
         self._resting: frozenset[TopicPartition] = frozenset()
+
+    def has_room(self) -> bool:
+        """Whether more messages may be made of the records in flight."""
+        return self._ledger.made_bytes < self._max_made_bytes
 
     def check(self) -> None:
         """Look at what is in flight, and turn if need be."""

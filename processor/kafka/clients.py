@@ -18,6 +18,14 @@ LARGEST_RECORD_BYTES = 64 * 1024 * 1024
 """Ours, so that whatever the broker let in can be written to a dead-letter topic as well."""
 
 
+FETCH_BYTES = 262_144
+"""Compressed bytes that a broker is asked for at once. All of them are decompressed on arrival, so
+this, times how far the batches shrink, is memory. A larger batch still comes, alone."""
+
+QUEUE_KBYTES = 8_192
+"""Decompressed bytes fetched ahead before the client asks for no more."""
+
+
 def consumer_properties(settings: KafkaSettings, group_id: str, client_id: str) -> dict[str, Any]:
     """Properties of a consumer that commits only what we tell it to.
 
@@ -25,6 +33,8 @@ def consumer_properties(settings: KafkaSettings, group_id: str, client_id: str) 
     With ``group.protocol=consumer`` (KIP-848) the broker decides on assignor and time-out, and
     librdkafka refuses ours.
     ``check.crcs``: Avro does not notice a flipped bit (four of five decode to another record).
+    ``message.max.bytes`` limits nothing that is read; but librdkafka refuses a ``fetch.max.bytes``
+    below it, so ours is the lowest it takes, and a fetch grows to what the settings have.
     """
     ours: dict[str, Any] = {
         "partition.assignment.strategy": "cooperative-sticky",
@@ -33,13 +43,15 @@ def consumer_properties(settings: KafkaSettings, group_id: str, client_id: str) 
     theirs = client_properties(settings, "consumer")
     if str(theirs.get("group.protocol", "")).lower() == "consumer":
         ours = {}
+    fetch_bytes = max(FETCH_BYTES, _number(theirs.get("message.max.bytes")))
     return {
         **ours,
-        "queued.max.messages.kbytes": 16_384,
+        "queued.max.messages.kbytes": QUEUE_KBYTES,
         # After its queue was full the client rests so long before it fetches again: 1 s by default.
         "fetch.queue.backoff.ms": 10,
-        "fetch.max.bytes": 16_777_216,
-        "max.partition.fetch.bytes": 4_194_304,
+        "message.max.bytes": 1_000,
+        "fetch.max.bytes": fetch_bytes,
+        "max.partition.fetch.bytes": FETCH_BYTES,
         **_common(settings, client_id),
         **theirs,
         "group.id": group_id,
@@ -70,6 +82,14 @@ def producer_properties(settings: KafkaSettings, client_id: str) -> dict[str, An
 def admin_properties(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
     """Properties of an admin client."""
     return {**_common(settings, client_id), **client_properties(settings, "admin")}
+
+
+def _number(value: Any) -> int:
+    """A property as a number; 0 when it is none, which librdkafka then says."""
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return 0
 
 
 def _common(settings: KafkaSettings, client_id: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from processor.kafka.membership import Membership, is_cooperative
 from processor.kafka.origins import Origins, origins_unknown
 from processor.kafka.ownership import Ownership, kafka_partitions
 from processor.kafka.pausing import Pausing
+from processor.kafka.portions import Portions
 from processor.kafka.progress import Mark
 from processor.kafka.records import partition_of, record_of
 from processor.record import Record, TopicPartition
@@ -33,10 +34,9 @@ __all__ = ["Intake", "Ranges", "Source", "Subscription"]
 
 log = get_logger(__name__)
 
-POLL_RECORDS = 500
 POLL_S = 0.1
 BATCHES_AHEAD = 2
-"""Polled batches that may wait for the loop; more would only hide its back-pressure."""
+"""Polled portions that may wait for the loop; more would only hide its back-pressure."""
 
 STALL_BEFORE_PAUSE_S = 1.0
 """A pause throws away what was fetched ahead, so a short stall just does not ask for more."""
@@ -93,6 +93,7 @@ class Source:
         self._tell = Teller(post, failed=intake.failed, gone=self._closing.set)
         self._ours = Ownership(partial(self._tell, intake.committed))
         self._pausing = Pausing()
+        self._portions = Portions()
         self._membership = self._member(drain_timeout_s, origins)
         self._gaps = Gaps(
             # Of a range nobody can bring back what is gone: it goes on with the rest.
@@ -251,7 +252,7 @@ class Source:
     def _read(self, consumer: Consumer) -> None:
         """Poll once and hand on what came."""
         records: list[Record] = []
-        for message in consumer.consume(POLL_RECORDS, POLL_S):
+        for message in self._portions.poll(consumer, POLL_S):
             error = message.error()
             if error is not None:
                 self._event(consumer, message, error)

@@ -184,10 +184,13 @@ def the_ledger_knows_its_size() -> None:
     first = ledger.assign(ZERO, committed=0)
     ledger.take(ZERO, [Record(*ZERO, offset, value=b"abc") for offset in range(5)])
     assert (ledger.in_flight_count, ledger.in_flight_bytes) == (5, 15)
+    ledger.made(ZERO, first, 0, 100)
+    ledger.made(ZERO, first, 1, 100)
+    assert (ledger.made_bytes, ledger.in_flight_bytes) == (200, 215)
     ledger.end(ZERO, first, 0, DELIVERED)
-    assert (ledger.in_flight_count, ledger.in_flight_bytes) == (4, 12)
+    assert (ledger.in_flight_count, ledger.made_bytes, ledger.in_flight_bytes) == (4, 100, 112)
     assert ledger.release(ZERO, ReleaseReason.LOST) == 4
-    assert (ledger.in_flight_count, ledger.in_flight_bytes) == (0, 0)
+    assert (ledger.in_flight_count, ledger.made_bytes, ledger.in_flight_bytes) == (0, 0, 0)
     assert ledger.books()[ZERO].released == {ReleaseReason.LOST: 4}
     assert ledger.assign(ZERO, committed=0) != first
 

@@ -79,6 +79,34 @@ def test_what_the_broker_acknowledged_is_not_committed_again() -> None:
     assert ledger.committable() == {}
 
 
+def test_messages_of_a_record_count_while_there_are_any() -> None:
+    ledger, epoch = taken(0, 1, 2, 3)
+    before = ledger.in_flight_bytes
+    for offset in range(4):
+        ledger.made(PARTITION, epoch, offset, 100)
+    all_made = (ledger.made_bytes, ledger.in_flight_bytes)
+
+    ledger.made(PARTITION, epoch, 0, 0)
+    ledger.end(PARTITION, epoch, 1, DELIVERED)
+    after = ledger.made_bytes
+    ledger.release(PARTITION, ReleaseReason.LOST)
+
+    assert all_made == (400, before + 400)
+    assert after == 200
+    assert (ledger.made_bytes, ledger.in_flight_bytes) == (0, 0)
+
+
+def test_messages_of_a_record_that_is_not_in_flight_do_not_count() -> None:
+    ledger, epoch = taken(0, 1)
+    ledger.end(PARTITION, epoch, 0, DELIVERED)
+
+    ledger.made(PARTITION, epoch, 0, 100)
+    ledger.made(PARTITION, epoch + 1, 1, 100)
+    ledger.made(TopicPartition("others", 0), epoch, 1, 100)
+
+    assert ledger.made_bytes == 0
+
+
 def test_only_what_was_decided_for_this_assignment_counts_as_committed() -> None:
     ledger = Ledger()
     ledger.assign(PARTITION, committed=0, generation=1)

@@ -118,7 +118,13 @@ class Room:
 class Journey:
     """A pipeline among doubles."""
 
-    def __init__(self, *, stop_at_fault: bool = False, story: Story | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        stop_at_fault: bool = False,
+        story: Story | None = None,
+        max_made_bytes: int = 10_000,
+    ) -> None:
         self.ledger = Ledger()
         self.ledger.assign(PARTITION, committed=None)
         self.reader, self.room, self.graves = Reader(), Room(), Graves()
@@ -138,6 +144,7 @@ class Journey:
                 self.ledger,
                 max_records=4,
                 max_bytes=10_000,
+                max_made_bytes=max_made_bytes,
                 turn=self.turned.append,
                 rest=lambda _partitions: None,
             ),
@@ -353,6 +360,62 @@ def test_a_letter_that_is_replayed_keeps_the_time_of_its_first_life() -> None:
     ((passage, _),) = journey.graves.buried
     assert passage.story is story
     assert passage.timestamp_ms == 77
+
+
+def sent(journey: Journey, target: str = "event") -> list[int]:
+    return [parcel.passage.record.offset for parcel in journey.inlets[target].parcels]
+
+
+def test_messages_are_made_only_as_far_as_there_is_room_for_them() -> None:
+    journey = Journey(max_made_bytes=4)  # a message is two bytes
+    journey.carry(*["event"] * 5)
+    first = sent(journey)
+
+    journey.answer("event", None, None)
+    second = sent(journey)
+    journey.answer("event", REFUSED, REFUSED)
+
+    assert (first, second) == ([0, 1], [2, 3])
+    assert sent(journey) == [4], "those that wait for their letters have no messages any more"
+    assert journey.ledger.made_bytes == 2
+
+
+def test_thousands_that_end_at_once_do_not_go_on_inside_each_other() -> None:
+    journey = Journey(max_made_bytes=2)
+    journey.carry("event", *["unmapped"] * 3_000)
+
+    journey.answer("event", None)
+
+    assert journey.committable == 3_001
+
+
+def test_what_waited_for_a_schema_comes_before_later_records_that_found_no_room() -> None:
+    journey = Journey(max_made_bytes=2)
+    journey.carry("event", "new schema")
+    journey.answer("event", None)
+    journey.room.passages, waiting = [], list(journey.room.passages)
+    journey.carry("event", "event", first=2)
+    journey.room.passages = waiting
+    journey.reader.schema_known = True
+
+    journey.room.let_go()
+    orders = []
+    while journey.inlets["event"].parcels:
+        orders += sent(journey)
+        journey.answer("event", None)
+
+    assert orders == [2, 1, 3]
+
+
+def test_what_found_no_room_is_dropped_when_its_partition_goes() -> None:
+    journey = Journey(max_made_bytes=2)
+    journey.carry("event", "event")
+
+    journey.ledger.release(PARTITION, ReleaseReason.REVOKED)
+    journey.pipeline.given_back()
+
+    assert sent(journey) == [0], "the inlet's to drop"
+    assert journey.ledger.made_bytes == 0
 
 
 def test_a_record_at_fault_is_let_go_without_the_garbage_collector() -> None:

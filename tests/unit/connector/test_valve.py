@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.connector.ledger import DELIVERED, Ledger, ReleaseReason
-from processor.connector.valve import Valve, most_in_flight
+from processor.connector.valve import MADE_BYTES, Valve, most_in_flight
 from processor.kafka.progress import Origin
 from processor.record import Record, TopicPartition
 from processor.settings.models import DeliverySettings
@@ -59,6 +59,30 @@ def test_it_closes_when_the_bytes_are_enough() -> None:
     tap.take(2, size=500)
 
     assert tap.turned == [False]
+
+
+def test_messages_made_of_the_records_count_as_well() -> None:
+    tap = Tap(max_bytes=1000)
+    tap.take(1, size=100)
+
+    tap.ledger.made(PARTITION, tap.epoch, 0, 900)
+    tap.valve.check()
+
+    assert tap.turned == [False]
+
+
+def test_no_more_messages_are_made_while_there_are_enough() -> None:
+    tap = Tap()
+    tap.take(3)
+    tap.ledger.made(PARTITION, tap.epoch, 0, MADE_BYTES - 1)
+    room = [tap.valve.has_room()]
+
+    tap.ledger.made(PARTITION, tap.epoch, 1, 1)
+    room.append(tap.valve.has_room())
+    tap.end(1)
+    room.append(tap.valve.has_room())
+
+    assert room == [True, False, True]
 
 
 def test_it_opens_again_at_half_and_not_before() -> None:

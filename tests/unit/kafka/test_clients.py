@@ -4,6 +4,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from processor.kafka.clients import (
+    FETCH_BYTES,
     LARGEST_RECORD_BYTES,
     admin_properties,
     brokers_watch,
@@ -53,6 +54,29 @@ def test_librdkafka_takes_what_we_set_with_either_group_protocol(protocol: str) 
     consumer = Consumer(consumer_properties(chosen, "group", "client"))
 
     consumer.close()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "fetched"),
+    [
+        ({}, FETCH_BYTES),
+        ({"message.max.bytes": 5_000_000}, 5_000_000),
+        ({"message.max.bytes": "5000000"}, 5_000_000),
+        ({"message.max.bytes": 20_000}, FETCH_BYTES),
+        ({"fetch.max.bytes": 65_536}, 65_536),
+        ({"fetch.max.bytes": 8_000_000, "message.max.bytes": 5_000_000}, 8_000_000),
+    ],
+)
+def test_a_fetch_is_small_unless_the_settings_want_more_of_it(
+    chosen: dict[str, Any], fetched: int
+) -> None:
+    properties = consumer_properties(
+        settings(properties={"log_level": 0, **chosen}), "group", "client"
+    )
+
+    Consumer(properties).close()
+
+    assert properties["fetch.max.bytes"] == fetched
 
 
 def test_librdkafka_takes_what_we_set_for_a_producer() -> None:
