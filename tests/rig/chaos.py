@@ -23,9 +23,10 @@ from processor.local import broker as brokers
 from processor.local import registry as registries
 from processor.local.registry import Registry
 from tests.rig.checker import Report
+from tests.rig.parts import Parts, Plan
 from tests.rig.scenario import play
 from tests.rig.schedule import Item, compose
-from tests.rig.world import Parts, Plan, World
+from tests.rig.world import World
 
 NEEDED = frozenset(
     f"I{number}" for number in (1, 2, 3, 4, 5, 6, 8, 9, 11, 12, 13, 15, 16, 18, 19, 20, 21, 24)

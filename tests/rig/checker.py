@@ -113,7 +113,7 @@ def sums(index: Index) -> Sums:
     unexplained = explained = 0
     for row, first, again in index.repeats():
         place = records.place_of(row)
-        if not first.told or index.explanations(place, first.at_ms, again.at_ms):
+        if not first.told or index.explanations(place, index.sent_ms(first), again.at_ms):
             explained += 1
         else:
             unexplained += 1

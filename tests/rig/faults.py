@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tests.rig.history import Fault as Row
+from tests.rig.instance import now_ms
 from tests.rig.tcp_proxy import (
     Bandwidth,
     Down,
@@ -24,7 +25,7 @@ from tests.rig.tcp_proxy import (
     Timeout,
     Toxic,
 )
-from tests.rig.world import World, now_ms
+from tests.rig.world import World
 
 Link = Literal["kafka", "aep", "ims", "registry"]
 LONG = "until_reset"

@@ -123,6 +123,7 @@ class Dlq:
     """A dead letter as it was read back; ``at_ms`` is the broker's time.
 
     Attributes:
+        failed_ms: when the connector sent it, by the letter's own words.
         topic, partition, offset: of the original record, by the letter's headers.
         own_partition: of the letter.
         missing: headers that it should have and has not.
@@ -140,6 +141,7 @@ class Dlq:
     headers: str = ""
     event_id: str | None = None
     source_at_ms: float | None = None
+    failed_ms: float | None = None
     replay_count: int = 0
     missing: Sequence[str] = ()
 

@@ -31,6 +31,9 @@ FREEZE_AFTER_MS = 15_000.0
 CRASH_AFTER_MS = 3_000.0
 """A request of a killed process may still be read and accepted."""
 
+ON_ITS_WAY_MS = 500.0
+"""What was sent may arrive so much later on a busy machine."""
+
 DISTURBING = frozenset({"crash", "freeze", "answers"})
 """Effects that explain why a message came twice."""
 
@@ -253,6 +256,14 @@ class Index:
             for earlier, later in zip(rows, rows[len(records) :], strict=False):
                 if records:
                     yield records[0], earlier, later
+
+    @cached_property
+    def _arrived_ms(self) -> dict[int, float]:
+        return {row.request: row.at_ms for row in self.posted}
+
+    def sent_ms(self, row: Accepted) -> float:
+        """When the request that brought it was sent, at the latest."""
+        return min(self._arrived_ms.get(row.request, row.at_ms), row.at_ms) - ON_ITS_WAY_MS
 
     def explanations(self, place: TopicPartition, first_ms: float, again_ms: float) -> list[str]:
         """Why something may have been done again between two times, other than by its answer."""

@@ -76,7 +76,7 @@ def i6_repeats_are_explained(index: Index) -> Found:
     for row, first, again in index.repeats():
         if not first.told:
             continue
-        why = index.explanations(place_of(row), first.at_ms, again.at_ms)
+        why = index.explanations(place_of(row), index.sent_ms(first), again.at_ms)
         what = f"{row.position} for {again.inlet} (requests {first.request}, {again.request})"
         if not why:
             problems.append(f"{what} was accepted twice without a reason")
@@ -91,7 +91,9 @@ def i6_repeats_are_explained(index: Index) -> Found:
             f"{position} was dead-lettered twice without a reason"
             for first_, again_ in pairwise(letters)
             if again_.replay_count == first_.replay_count
-            and not index.explanations(TopicPartition(*position[:2]), first_.at_ms, again_.at_ms)
+            and not index.explanations(
+                TopicPartition(*position[:2]), first_.failed_ms or first_.at_ms, again_.at_ms
+            )
         ]
     cap = index.setup.cap * index.setup.tasks * max(1, len(index.setup.ordered) + 1)
     problems += [

@@ -216,7 +216,10 @@ class Load:
     ) -> None:
         self._servers = {"bootstrap.servers": servers, "linger.ms": 5}
         self._topic = topic
+        self._events = events
         self._drafts = iter(events)
+        self._only_good = threading.Event()
+        self._bad_on_their_way = 0
         self._history = history
         self._rate = rate
         self._gaps = gaps
@@ -225,6 +228,22 @@ class Load:
         self._problem: BaseException | None = None
         self.last: dict[int, int] = {}
         """By partition, the highest offset of a record that a consumer should see."""
+
+        self.last_bad: dict[int, int] = {}
+        """Likewise, of a record at fault."""
+
+    @property
+    def acknowledged_bad(self) -> bool:
+        """Whether the broker has every record at fault that was sent."""
+        return self._bad_on_their_way == 0
+
+    def only_good(self) -> None:
+        """Send no more records at fault.
+
+        Experience Platform's 500 convicts a message only beside others that are accepted, so the
+        last one at fault needs some after it.
+        """
+        self._only_good.set()
 
     def start(self) -> None:
         self._thread.start()
@@ -247,7 +266,7 @@ class Load:
             while not self._stopping.wait(TICK_S):
                 due = int((time.monotonic() - begin_s) * self._rate)
                 while sent < due:
-                    self._send(producer, next(self._drafts))
+                    self._send(producer, self._next())
                     sent += 1
                 producer.poll(0)
                 round_ += 1
@@ -258,12 +277,15 @@ class Load:
         except BaseException as error:  # noqa: BLE001 - told by stop()
             self._problem = error
 
+    def _next(self) -> Draft:
+        return self._events.good() if self._only_good.is_set() else next(self._drafts)
+
     def _transaction(self, *, abort: bool) -> None:
         producer = Producer({**self._servers, "transactional.id": f"{self._topic}-gaps"})
         producer.init_transactions(TRANSACTION_S)
         producer.begin_transaction()
         for _ in range(IN_TRANSACTION):
-            self._send(producer, next(self._drafts), aborted=abort)
+            self._send(producer, self._next(), aborted=abort)
         producer.flush(TRANSACTION_S)
         if abort:
             producer.abort_transaction(TRANSACTION_S)
@@ -277,6 +299,7 @@ class Load:
                 return
             self._note(draft, message, aborted=aborted)
 
+        self._bad_on_their_way += draft.fate != "deliver"
         producer.produce(
             self._topic,
             key=draft.key,
@@ -303,8 +326,10 @@ class Load:
             messages=draft.messages,
         )
         if not aborted:
-            self.last[partition] = max(self.last.get(partition, -1), offset)
+            for noted in (self.last, *([self.last_bad] if draft.fate != "deliver" else [])):
+                noted[partition] = max(noted.get(partition, -1), offset)
         self._history.add(row)
+        self._bad_on_their_way -= draft.fate != "deliver"
 
 
 def digest(value: bytes | None) -> str | None:

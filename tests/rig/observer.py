@@ -11,7 +11,8 @@ from tests.bench.measure import peak_mb
 from tests.rig.history import Accepted, Posted, Ready, Refused, Scrape
 
 if TYPE_CHECKING:
-    from tests.rig.world import Instance, World
+    from tests.rig.instance import Instance
+    from tests.rig.world import World
 
 EVERY_S = 0.5
 PATIENCE_S = 3.0

@@ -78,6 +78,7 @@ def letters(servers: str, topic: str) -> Iterator[Dlq]:
             headers=digest_of_headers(own_headers(record)),
             event_id=letter.event_id,
             source_at_ms=letter.source_timestamp_ms,
+            failed_ms=datetime.fromisoformat(letter.failed_at).timestamp() * 1000,
             replay_count=letter.replay_count,
             missing=sorted(NEEDED_HEADERS - names),
         )

@@ -27,12 +27,23 @@ LENGTHS_S = {
 LENGTH_S = (2.0, 8.0)
 """Of any other fault."""
 
-WEIGHTS = {"connector kill": 6.0, "connector term": 3.0, "connector freeze": 2.0, "join": 4.0}
-FAMILIES = ("aep link", "kafka link", "aep list", "aep", "ims", "registry link", "broker", "tokens",
-            "secret")  # fmt: skip
-"""Kinds of a family share this weight, so that no family is drawn for its many shapes alone."""
-
-FAMILY_WEIGHT = 5.0
+WEIGHTS = {
+    "connector kill": 5.0,
+    "connector term": 3.0,
+    "connector freeze": 2.5,
+    "join": 4.0,
+    "aep link": 6.0,
+    "kafka link": 6.0,
+    "ims link": 1.5,
+    "registry link": 2.0,
+    "aep list": 4.0,
+    "aep": 8.0,
+    "ims": 2.0,
+    "broker": 4.0,
+    "tokens": 1.0,
+    "secret": 2.0,
+}
+"""Of a kind, or of all kinds together whose names begin so, the first of these that fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +87,8 @@ def compose(
 
 
 def _weights(names: Sequence[str]) -> list[float]:
-    family = {name: next((f for f in FAMILIES if name.startswith(f)), name) for name in names}
-    count = {f: sum(other == f for other in family.values()) for f in family.values()}
-    return [WEIGHTS.get(name, FAMILY_WEIGHT / count[family[name]]) for name in names]
+    families = [next(start for start in WEIGHTS if name.startswith(start)) for name in names]
+    return [WEIGHTS[family] / families.count(family) for family in families]
 
 
 def _fits(item: Item, items: Sequence[Item]) -> bool:

@@ -118,10 +118,8 @@ class TcpProxy:
         self.random = random.Random(seed)
         self._toxics: list[Toxic] = []
         self._links: set[_Link] = set()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name=f"proxy-{self.port}", daemon=True
-        )
+        self._loop: asyncio.AbstractEventLoop
+        self._thread: threading.Thread | None = None
         self._server: asyncio.Server | None = None
 
     def start(self) -> None:
@@ -130,16 +128,21 @@ class TcpProxy:
         Raises:
             OSError: the port is taken.
         """
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name=f"proxy-{self.port}", daemon=True
+        )
         self._thread.start()
         self._call(self._listen())
 
     def close(self) -> None:
-        """End every connection, and itself."""
-        if self._thread.is_alive():
+        """End every connection, and itself; harmless when it has ended."""
+        if self._thread is not None:
             self._call(self._stop())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
-        self._loop.close()
+            self._thread = None
+            self._loop.close()
 
     def add(self, toxic: Toxic) -> Toxic:
         """Switch a toxic on, and give it back."""

@@ -1,12 +1,10 @@
 """Real parts for a scenario: broker, registry, simulator, connectors, with proxies in front."""
 
 import contextlib
-import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,21 +13,15 @@ from urllib.parse import quote, quote_plus
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from processor.connector.valve import most_in_flight
-from processor.local.broker import Broker, BrokerFiles
-from processor.local.ports import LOOPBACK, free_port
-from processor.local.process import Process
-from processor.local.programs import ConnectorProcess, SimulatorProcess
-from processor.local.registry import Registry
+from processor.local.programs import SimulatorProcess
 from processor.settings import DeliverySettings
 from tests.rig import readback
-from tests.rig.history import Exit, History, Quiet, Scanned, Setup, Started
+from tests.rig.history import History, Quiet, Scanned, Setup
+from tests.rig.instance import Instance, now_ms
 from tests.rig.load import SPOIL_IDENTITIES, Events, Load
 from tests.rig.observer import Observer
+from tests.rig.parts import TARGETS, Parts, Plan, Ways, settings_of
 from tests.rig.tcp_proxy import TcpProxy
-
-ORG_ID = "0A7D42FC5DB9D3360A495FD3@AdobeOrg"
-TARGETS = {"event": "none", "loyalty": "key", "profile": "key"}
-"""Inlets and their ordering."""
 
 DRAIN_S = 240.0
 START_S = 120.0
@@ -39,162 +31,6 @@ TOKEN = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{86}(?![A-Za-z0-9_-])")
 """The simulator's access tokens: 64 random bytes in URL-safe base64."""
 
 CUSTOMER = re.compile(r"[\w.+-]+@example\.(?:com|org|net)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How a world is set up.
-
-    Attributes:
-        instances: connectors that always run; `tasks` of each.
-        rate: records a second.
-        session_ms: after so long without a sign of life a member is dead.
-        latency_ms: of every answer of Experience Platform, so that something is in flight.
-        gaps: part of the load in transactions, some of them aborted.
-        settings: laid over the connector's tables, section by section.
-    """
-
-    seed: int = 0
-    instances: int = 1
-    tasks: int = 1
-    partitions: int = 4
-    rate: float = 150.0
-    bad_share: float = 0.03
-    poison: bool = True
-    customers: int = 200
-    session_ms: int = 6_000
-    latency_ms: int = 50
-    gaps: bool = False
-    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-class Parts:
-    """A broker and perhaps a registry with proxies in front; scenarios may share them.
-
-    Args:
-        registry: one that runs already; `None`: the load is JSON.
-    """
-
-    def __init__(
-        self, directory: Path, files: BrokerFiles, registry: Registry | None = None
-    ) -> None:
-        proxy_port = free_port()
-        self.broker = Broker(
-            files,
-            directory / "broker",
-            advertised_port=proxy_port,
-            properties={"group.min.session.timeout.ms": "1000"},
-        )
-        self.kafka_proxy = TcpProxy(self.broker.port, port=proxy_port)
-        self.registry = registry
-        self.registry_proxy = TcpProxy(registry.port) if registry is not None else None
-        self._running = contextlib.ExitStack()
-
-    @property
-    def registry_url(self) -> str | None:
-        """Of the registry, by way of its proxy."""
-        if self.registry is None or self.registry_proxy is None:
-            return None
-        direct, proxy = f":{self.registry.port}/", f":{self.registry_proxy.port}/"
-        return self.registry.url.replace(direct, proxy)
-
-    def __enter__(self) -> Self:
-        with contextlib.ExitStack() as running:
-            running.enter_context(self.broker)
-            running.enter_context(self.kafka_proxy)
-            if self.registry_proxy is not None:
-                running.enter_context(self.registry_proxy)
-            self._running = running.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._running.close()
-
-
-class Instance:
-    """A connector that is started, ended and started again; each life has a name of its own."""
-
-    def __init__(
-        self, name: str, directory: Path, settings: Mapping[str, Any], history: History
-    ) -> None:
-        self.name = name
-        self.program = ConnectorProcess(directory, settings)
-        self._history = history
-        self._lives: list[tuple[str, int]] = []
-        self._process: Process | None = None
-        self._ending: tuple[str, float] | None = None
-
-    @property
-    def life(self) -> str:
-        """The name of its present, or last, life."""
-        return self._lives[-1][0] if self._lives else f"{self.name}.0"
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None and self._process.running
-
-    def launch(self, tasks: int) -> None:
-        """Start it, if it does not run, and return at once."""
-        self.watch()
-        if self.running:
-            return
-        log = self.program.log
-        life = f"{self.name}.{len(self._lives) + 1}"
-        self._lives.append((life, log.stat().st_size if log.exists() else 0))
-        self._history.add(Started(instance=life, at_ms=now_ms(), tasks=tasks))
-        self._process, self._ending = self.program.launch(), None
-
-    def signal(self, number: signal.Signals, how: str) -> None:
-        """Send a signal to its main process, and note what its exit comes from."""
-        if self._process is not None and self.running:
-            self._ending = self._ending or (how, now_ms())
-            self._process.signal(number)
-
-    def freeze(self, *, on: bool) -> None:
-        """Stop every process of it where it is, or let them go on."""
-        if self._process is not None and self.running:
-            os.killpg(self._process.pid, signal.SIGSTOP if on else signal.SIGCONT)
-
-    def watch(self) -> None:
-        """Note that it has ended, if it has."""
-        if self._process is not None and not self._process.running:
-            how, since_ms = self._ending or ("died", now_ms())
-            status = self._process.exit_status
-            self._history.add(
-                Exit(
-                    instance=self.life,
-                    at_ms=now_ms(),
-                    code=-255 if status is None else status,
-                    how=how,
-                    since_ms=since_ms,
-                )
-            )
-            self._process = None
-
-    def wait(self, timeout_s: float) -> None:
-        """Wait until it has ended.
-
-        Raises:
-            TimeoutError: it still runs.
-        """
-        if self._process is not None:
-            self._process.wait(timeout_s)
-        self.watch()
-
-    def close(self) -> None:
-        if self._process is not None:
-            self._process.close()
-
-    def logs(self) -> Iterable[tuple[str, str]]:
-        """Each life's name and log."""
-        ends = [*(begin for _, begin in self._lives[1:]), None]
-        for (life, begin), end in zip(self._lives, ends, strict=False):
-            yield life, readback.tail(self.program.log, begin, end)
 
 
 class World:
@@ -221,10 +57,18 @@ class World:
         self.simulator = SimulatorProcess(directory / "simulator")
         self.aep_proxy = TcpProxy(self.simulator.port, seed=plan.seed)
         self.ims_proxy = TcpProxy(self.simulator.port, seed=plan.seed)
-        self._directory = directory
         self._secrets = secrets
         self._scripts: dict[int, list[dict[str, Any]]] = {}
-        settings = self._settings()
+        ways = Ways(
+            topic=self.topic,
+            aep_port=self.aep_proxy.port,
+            ims_port=self.ims_proxy.port,
+            secret_files=(
+                _secret_file(directory / "client_secret", secrets[0]),
+                _secret_file(directory / "next_secret", secrets[1]),
+            ),
+        )
+        settings = settings_of(name, parts, plan, ways)
         self.group = f"connect-{name}"
         self.instances = [
             Instance(
@@ -349,10 +193,15 @@ class World:
 
     def quiet(self, timeout_s: float = DRAIN_S) -> bool:
         """Stop the load, let everything drain, and note whether it did."""
-        assert self.load is not None
-        self.load.stop()
-        self.launch()
+        load = self.load
+        assert load is not None
         begin_s = time.monotonic()
+        self.launch()
+        load.only_good()
+        self.wait_for(
+            lambda: load.acknowledged_bad and not any(self.lag(load.last_bad).values()), timeout_s
+        )
+        load.stop()
         drained = self.wait_for(lambda: not any(self.lag().values()), timeout_s)
         ready = self.wait_for(
             lambda: all(i.running and i.program.readyz()[0] == 200 for i in self.steady), START_S
@@ -368,16 +217,17 @@ class World:
         self.observer.look()
         return drained and ready
 
-    def lag(self) -> dict[str, int]:
-        """Records that the group has not committed yet, by partition."""
+    def lag(self, upto: Mapping[int, int] | None = None) -> dict[str, int]:
+        """Records that the group has not committed yet, by partition: all, or up to an offset."""
         assert self.load is not None
+        last = self.load.last if upto is None else upto
         try:
             committed = self._committed()
         except KafkaException:
             return {"kafka": 1}
         return {
-            f"{self.topic}-{partition}": max(0, last + 1 - committed.get(partition, 0))
-            for partition, last in self.load.last.items()
+            f"{self.topic}-{partition}": max(0, offset + 1 - committed.get(partition, 0))
+            for partition, offset in dict(last).items()
         }
 
     def finish(self) -> History:
@@ -420,65 +270,11 @@ class World:
         finally:
             consumer.close()
 
-    def _settings(self) -> dict[str, dict[str, Any]]:
-        secret_files = []
-        for name, secret in zip(("client_secret", "next_secret"), self._secrets, strict=True):
-            path = self._directory / name
-            path.write_text(secret)
-            path.chmod(0o600)
-            secret_files.append(str(path))
-        tables: dict[str, Any] = {
-            "kafka": {
-                "bootstrap_servers": self.parts.broker.bootstrap_servers,
-                "topics": [self.topic],
-                "consumer": {
-                    "session.timeout.ms": self.plan.session_ms,
-                    "heartbeat.interval.ms": self.plan.session_ms // 6,
-                },
-            },
-            "ims": {
-                "token_url": f"http://{LOOPBACK}:{self.ims_proxy.port}/ims/token/v2",
-                "client_id": "rig",
-                "client_secret_file": secret_files[0],
-                "client_secret_next_file": secret_files[1],
-            },
-            "experience_platform": {
-                "endpoint": f"http://{LOOPBACK}:{self.aep_proxy.port}",
-                "org_id": ORG_ID,
-                "tenant": "acme",
-                "targets": {
-                    inlet: {
-                        "inlet_id": inlet,
-                        "dataset_id": f"dataset-of-{inlet}",
-                        "schema_id": f"https://ns.adobe.com/acme/schemas/{inlet}",
-                        "ordering": ordering,
-                    }
-                    for inlet, ordering in TARGETS.items()
-                },
-            },
-            "delivery": {
-                "linger_ms": 20,
-                "batch_max_records": 50,
-                "max_in_flight": 8,
-                "request_timeout_s": 5,
-                "drain_timeout_s": 15,
-            },
-            "errors": {
-                "deadletterqueue_topic_replication_factor": 1,
-                "retry_delay_max_s": 1,
-            },
-            "state": {"replication_factor": 1},
-        }
-        if (url := self.parts.registry_url) is not None:
-            tables["schema_registry"] = {"url": url, "unknown_id_grace_s": 1}
-        for section, more in self.plan.settings.items():
-            tables[section] = {**tables.get(section, {}), **more}
-        return {"name": self.name, "tasks_max": self.plan.tasks, **tables}
 
-
-def now_ms() -> float:
-    """The time now, in Unix milliseconds."""
-    return time.time() * 1000
+def _secret_file(path: Path, secret: str) -> Path:
+    path.write_text(secret)
+    path.chmod(0o600)
+    return path
 
 
 def _forms(secret: str) -> set[str]:
