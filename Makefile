@@ -14,8 +14,11 @@ PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --s
 	--generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links \
 	--no-emit-trusted-host --no-emit-options
 ARGS ?=
+# Of `make chaos`; `SECONDS` in a shell is something else, so only the command line counts.
+SECONDS := 120
+SEED := 1
 
-.PHONY: help venv install demo test check format bench lock clean prepare \
+.PHONY: help venv install demo test check format bench chaos kills lock clean prepare \
 	check-style check-types check-rules check-image check-compose
 
 help: ## this list
@@ -80,6 +83,12 @@ $(COMPOSE):
 
 bench: prepare ## records a second, CPU and memory a record, latency; ARGS="--help" says more
 	@$(BIN)/python -m tests.bench.run $(ARGS)
+
+chaos: prepare ## faults composed at random, then a verdict on every invariant; SECONDS=120 SEED=1
+	@$(BIN)/python -m tests.rig.chaos --seconds $(SECONDS) --seed $(SEED) $(ARGS)
+
+kills: prepare ## ARGS="--kills 200 --stops 20 --rebalances 20": at random moments, then a verdict
+	@$(BIN)/python -m tests.rig.kills $(ARGS)
 
 lock: $(STAMP) ## resolve the dependencies anew; ARGS="--upgrade" takes newer ones
 	$(PIP_COMPILE) $(ARGS) --output-file=deploy/requirements.txt pyproject.toml
