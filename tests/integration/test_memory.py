@@ -50,7 +50,7 @@ LOADS = {
     "of 900 KB": Load(350, 900_000, 900_000, ended=12),
     "of 900 KB, all at fault": Load(350, 900_000, 900_000, ended=350, at_fault=True),
     "that shrink 400 times": Load(2_000, 300_000, 1_000, ended=12, compression="zstd"),
-    "of 300 bytes": Load(12_000, 10, 10, ended=6_000),
+    "of 300 bytes": Load(12_000, 10, 10, ended=2_000),
 }
 
 
