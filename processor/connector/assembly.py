@@ -14,10 +14,9 @@ from processor.connector.ledger import Ledger
 from processor.connector.passage import Passage, Story
 from processor.connector.pauses import Pauses
 from processor.connector.pipeline import Pipeline
-from processor.connector.schema_waiting import SchemaWaiting
+from processor.connector.schema_waiting import NoRegistry, SchemaWaiting
 from processor.connector.transform import Route, Transform
 from processor.connector.valve import IN_FLIGHT_BYTES, Valve, most_in_flight
-from processor.errors import Misconfigured
 from processor.experience_platform.client import Collection
 from processor.experience_platform.enrich import Enricher
 from processor.experience_platform.envelope import Envelope
@@ -173,7 +172,7 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
         SchemaRegistry(settings.schema_registry) if settings.schema_registry is not None else None
     )
     waiting = SchemaWaiting(
-        registry,
+        registry or NoRegistry(),
         shapes.decoder.learn,
         grace_s=settings.schema_registry.unknown_id_grace_s if settings.schema_registry else 0.0,
         ordered=any(r.settings.ordering != "none" for r in shapes.routes.values()),
@@ -196,10 +195,6 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
     )
     inlets: dict[str, Inlet] = {}
 
-    def set_up_wrong(error: Misconfigured, partition: TopicPartition) -> None:
-        # Of the partition, so that it ends when that is given back.
-        pauses.begin(error.reason, str(error), who=str(partition), of_setup=True)
-
     def delivered(timestamp_ms: int) -> None:
         metrics.end_to_end.observe(time.time() - timestamp_ms / 1000)
 
@@ -216,11 +211,11 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
             max_bytes=IN_FLIGHT_BYTES,
             turn=wiring.turn,
             rest=wiring.rest,
+            parked=waiting,
         ),
         delivered=delivered,
         read_story=wiring.read_story,
         stop_at_fault=wiring.stop_at_fault,
-        set_up_wrong=set_up_wrong,
     )
     for name, route in shapes.routes.items():
         inlets[name] = Inlet(

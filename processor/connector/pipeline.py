@@ -15,9 +15,9 @@ from processor.connector.passage import Failure, Named, Parcel, Passage, Story
 from processor.connector.schema_waiting import SchemaWaiting
 from processor.connector.transform import Transform
 from processor.connector.valve import Valve
-from processor.errors import Code, Filtered, FilterReason, Misconfigured, Refused
+from processor.errors import Code, Filtered, FilterReason, Refused
 from processor.record import Record, TopicPartition
-from processor.schemas.decoder import Decoder, SchemaMissing
+from processor.schemas.decoder import Decoder, RegistryMissing, SchemaMissing
 from processor.schemas.wire import schema_id_of
 
 
@@ -34,8 +34,6 @@ class Pipeline:
     Args:
         read_story: for records of a dead-letter topic, what they say of their first life.
         stop_at_fault: called instead of writing a dead letter when ``errors.tolerance`` is none.
-        set_up_wrong: called with what a person has to mend before a record can be decoded, and with
-            the record's partition.
         delivered: called for each delivered record with its Kafka timestamp in milliseconds.
     """
 
@@ -52,7 +50,6 @@ class Pipeline:
         delivered: Callable[[int], None],
         read_story: Callable[[Record], Story | None] = lambda _record: None,
         stop_at_fault: Callable[[Passage], None] | None = None,
-        set_up_wrong: Callable[[Misconfigured, TopicPartition], None],
     ) -> None:
         self._ledger = ledger
         self._decoder = decoder
@@ -64,7 +61,6 @@ class Pipeline:
         self._delivered = delivered
         self._read_story = read_story
         self._stop_at_fault = stop_at_fault
-        self._set_up_wrong = set_up_wrong
         self._entering: deque[Passage] = deque()
         self._going_on = False
 
@@ -120,11 +116,8 @@ class Pipeline:
         """Decode and transform one record, and submit its messages."""
         try:
             event = self._decoder.decode(passage.record)
-        except SchemaMissing as missing:
+        except (SchemaMissing, RegistryMissing) as missing:
             self._waiting.wait_for(missing.key, passage, self._resume)
-            return
-        except Misconfigured as error:
-            self._set_up_wrong(error, passage.partition)
             return
         except Filtered as filtered:
             self._end(passage, LeftOut(filtered.reason))
@@ -143,6 +136,7 @@ class Pipeline:
         # Before those that have not entered: of one key, those came later.
         self._entering.extendleft(p for p in reversed(passages) if self._is_ours(p))
         self._go_on()
+        self._valve.check()
 
     def _submit(self, passage: Passage, parcels: Sequence[Parcel]) -> None:
         passage.open = len(parcels)

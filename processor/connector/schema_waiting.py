@@ -2,12 +2,14 @@
 
 The registry being away is the moment's fault, so the records wait for as long as it takes. An id
 that the registry does not know is the record's fault, but only after a grace: a producer may
-register its schema a moment after its first record became visible to us.
+register its schema a moment after its first record became visible to us. A registry that refuses
+us, or that the settings do not name, is the set-up's fault: they wait, and it is asked again.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from processor.connector.backoff import Backoff
@@ -16,6 +18,7 @@ from processor.connector.pauses import Pauses
 from processor.errors import Code, Misconfigured, Refused, TryAgain
 from processor.record import TopicPartition
 from processor.schemas.avro import WriterSchema
+from processor.schemas.decoder import RegistryMissing
 from processor.schemas.wire import SchemaKey
 
 GRACE_POLL_S = 2.0
@@ -35,11 +38,23 @@ class Registry(Protocol):
         """One attempt; raises TryAgain, Misconfigured or Refused."""
 
 
+class NoRegistry:
+    """What settings without a registry have instead: it says what is missing."""
+
+    async def fetch(self, key: SchemaKey) -> WriterSchema:
+        """Refuse.
+
+        Raises:
+            RegistryMissing: each time.
+        """
+        raise RegistryMissing(key)
+
+
 class SchemaWaiting:
     """Holds records back until their writer schema is known, in order per key.
 
     Args:
-        registry: `None` when the settings have none; then nothing ever waits here.
+        registry: asked for each schema once at a time.
         learn: told each schema, or why it is refused.
         grace_s: how long an unknown id is asked for before it is refused.
         ordered: whether any target asks for order; if so, later records of a waiting record's key
@@ -48,7 +63,7 @@ class SchemaWaiting:
 
     def __init__(
         self,
-        registry: Registry | None,
+        registry: Registry,
         learn: Callable[[SchemaKey, WriterSchema | Refused], None],
         *,
         grace_s: float,
@@ -68,6 +83,18 @@ class SchemaWaiting:
         self._by_schema: dict[SchemaKey, list[Chain]] = {}
         self._asked: asyncio.Queue[tuple[SchemaKey, Resume]] = asyncio.Queue()
         self._free = asyncio.Semaphore(FETCHES_AT_ONCE)
+        self._fetches: dict[SchemaKey, asyncio.Task[None]] = {}
+        self._parked_count: Counter[TopicPartition] = Counter()
+        self._parked_bytes: Counter[TopicPartition] = Counter()
+
+    @property
+    def parked(self) -> Mapping[TopicPartition, int]:
+        """Records that wait, by partition; a partition without any is left out."""
+        return self._parked_count
+
+    def parked_bytes(self, partition: TopicPartition) -> int:
+        """Bytes of key and value of those of one partition."""
+        return self._parked_bytes[partition]
 
     def holds(self, passage: Passage) -> bool:
         """Whether an earlier record of the same key waits."""
@@ -76,11 +103,13 @@ class SchemaWaiting:
     def join(self, passage: Passage) -> None:
         """Wait behind the earlier record of the same key."""
         self._chains[self._chain_of(passage)].append(passage)
+        self._park(passage)
 
     def wait_for(self, key: SchemaKey, passage: Passage, resume: Resume) -> None:
         """Hold a record back until its schema is known; ``resume`` gets it with its followers."""
         chain = self._chain_of(passage)
         self._chains[chain] = [passage]
+        self._park(passage)
         if key in self._by_schema:
             self._by_schema[key].append(chain)
         else:
@@ -88,16 +117,43 @@ class SchemaWaiting:
             self._asked.put_nowait((key, resume))
 
     def sweep(self, wanted: Callable[[Passage], bool]) -> None:
-        """Drop the records that are not wanted any more: partitions were given back."""
+        """Drop the records that are not wanted any more: partitions were given back.
+
+        A schema that nobody waits for now is not asked for any longer, and its pause is over.
+        """
+        self._parked_count.clear()
+        self._parked_bytes.clear()
         for passages in self._chains.values():
             passages[:] = filter(wanted, passages)
+            for passage in passages:
+                self._park(passage)
+        for key, chains in list(self._by_schema.items()):
+            if not any(self._chains[chain] for chain in chains):
+                for chain in self._by_schema.pop(key):
+                    del self._chains[chain]
+                if key in self._fetches:
+                    self._fetches.pop(key).cancel()
+                self._pauses.end("schema_registry", who=str(key))
 
     async def run(self) -> None:
         """Fetch what is wanted until cancelled."""
         async with asyncio.TaskGroup() as fetches:
             while True:
                 key, resume = await self._asked.get()
-                fetches.create_task(self._fetch(key, resume))
+                if key in self._by_schema and key not in self._fetches:
+                    self._fetches[key] = fetches.create_task(self._fetch(key, resume))
+
+    def _park(self, passage: Passage) -> None:
+        self._parked_count[passage.partition] += 1
+        self._parked_bytes[passage.partition] += passage.record.size_bytes
+
+    def _unpark(self, passages: Sequence[Passage]) -> None:
+        for passage in passages:
+            partition = passage.partition
+            self._parked_count[partition] -= 1
+            self._parked_bytes[partition] -= passage.record.size_bytes
+            if not self._parked_count[partition]:
+                del self._parked_count[partition], self._parked_bytes[partition]
 
     def _chain_of(self, passage: Passage) -> Chain:
         record = passage.record
@@ -105,12 +161,13 @@ class SchemaWaiting:
 
     async def _fetch(self, key: SchemaKey, resume: Resume) -> None:
         self._learn(key, await self._verdict(key))
+        del self._fetches[key]
         for chain in self._by_schema.pop(key):
-            resume(self._chains.pop(chain))
+            passages = self._chains.pop(chain)
+            self._unpark(passages)
+            resume(passages)
 
     async def _verdict(self, key: SchemaKey) -> WriterSchema | Refused:
-        if self._registry is None:
-            raise AssertionError("the decoder asks for a schema only where a registry is set")
         attempts, unknown_since_s, who = 0, None, str(key)
         while True:
             attempts += 1

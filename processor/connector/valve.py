@@ -1,6 +1,8 @@
 """Back-pressure: no more records than memory was promised for."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Protocol
 
 from processor.connector.ledger import Ledger
 from processor.record import TopicPartition
@@ -16,8 +18,22 @@ REQUESTS_AHEAD = 2
 """Records in flight are at most this many times what all requests in flight could hold."""
 
 
+class Parking(Protocol):
+    """Records in flight that wait for something before they can be sent."""
+
+    @property
+    def parked(self) -> Mapping[TopicPartition, int]:
+        """How many, by partition."""
+
+    def parked_bytes(self, partition: TopicPartition) -> int:
+        """Their bytes, of one partition."""
+
+
 class Valve:
     """Closes when enough is in flight, and opens again when half of it has ended.
+
+    All that is parked takes half of that at most, each partition its share, so that there is always
+    room for the others: a partition rests while more than its share is parked.
 
     Args:
         turn: called with whether more records are wanted, each time that changes.
@@ -33,11 +49,13 @@ class Valve:
         turn: Callable[[bool], None],
         rest: Callable[[Iterable[TopicPartition]], None],
         max_made_bytes: int = MADE_BYTES,
+        parked: Parking | None = None,
     ) -> None:
         self._ledger = ledger
         self._max_records = max_records
         self._max_bytes = max_bytes
         self._max_made_bytes = max_made_bytes
+        self._parked = parked
         self._turn = turn
         self._rest = rest
         self._open = True
@@ -57,9 +75,22 @@ class Valve:
         elif 2 * count <= self._max_records and 2 * size <= self._max_bytes:
             self._open = True
             self._turn(True)  # noqa: FBT003
-        if self._ledger.full != self._resting:
-            self._resting = frozenset(self._ledger.full)
+        resting = self._ledger.full
+        if self._parked is not None and self._parked.parked:
+            resting = resting | self._crowded(self._parked)
+        if resting != self._resting:
+            self._resting = frozenset(resting)
             self._rest(self._resting)
+
+    def _crowded(self, parking: Parking) -> AbstractSet[TopicPartition]:
+        """Partitions that hold more than their share, or did and still hold half of it."""
+        shares = 2 * len(self._ledger.partitions())
+        found = set()
+        for partition, count in parking.parked.items():
+            held = max(count / self._max_records, parking.parked_bytes(partition) / self._max_bytes)
+            if held * shares >= (0.5 if partition in self._resting else 1.0):
+                found.add(partition)
+        return found
 
 
 def most_in_flight(settings: DeliverySettings) -> int:

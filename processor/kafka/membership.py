@@ -112,13 +112,19 @@ class Membership:
     def _starts(
         self, consumer: Consumer, partitions: list[KafkaPartition]
     ) -> dict[TopicPartition, Start]:
-        """The group's committed offsets; asks until it is answered, for a guess could skip."""
+        """The group's committed offsets; asks until it is answered, for a guess could skip.
+
+        Whose they are is asked once, for this assignment: an answer of an earlier one may be about
+        a topic that was recreated since.
+        """
+        origins: Mapping[str, Origin] | None = None
         while partitions and not self._ending.is_set():
             try:
                 found = consumer.committed(partitions, timeout=LOOKUP_S)
                 bad = next((p.error for p in found if p.error is not None), None)
                 if bad is None:
-                    origins = self._origins({p.topic for p in found})
+                    if origins is None:
+                        origins = self._origins({p.topic for p in found})
                     return {
                         TopicPartition(p.topic, p.partition): self._start(
                             consumer, p, origins.get(p.topic)

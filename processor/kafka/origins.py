@@ -14,7 +14,9 @@ from processor.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-LOOKUP_S = 5.0
+LOOKUP_S = 2.0
+"""A rebalance waits for this, once: a late answer only means that a crash repeats more."""
+
 NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 """Sixteen zeros: the topic id of a broker that has none (before Kafka 2.8)."""
 

@@ -38,6 +38,22 @@ class SchemaMissing(Exception):
         self.key = key
 
 
+class RegistryMissing(Misconfigured):
+    """The record names a schema of a registry, and the settings have none.
+
+    Attributes:
+        key: its name in a registry.
+    """
+
+    def __init__(self, key: SchemaKey) -> None:
+        super().__init__(
+            "A record names a schema of a schema registry, and none is configured.",
+            mend="Set schema_registry.url.",
+            reason="schema_registry",
+        )
+        self.key = key
+
+
 @dataclass(slots=True, eq=False)
 class _Writer:
     """A writer schema, its text form for ``Event.schema_id`` and the event it is, if it says."""
@@ -98,7 +114,7 @@ class Decoder:
             Refused: ``decode.*`` or ``event.*``; the record is at fault.
             Filtered: the settings leave it out.
             SchemaMissing: the writer's schema has to be fetched first.
-            Misconfigured: it needs a schema registry, and none is configured.
+            RegistryMissing: it needs a schema registry, and none is configured.
         """
         if record.value is None:
             raise self._left_out(
@@ -142,11 +158,7 @@ class Decoder:
         if isinstance(known, _Writer):
             return known
         if not self._registry:
-            raise Misconfigured(
-                "A record names a schema of a schema registry, and none is configured.",
-                mend="Set schema_registry.url.",
-                reason="schema_registry",
-            )
+            raise RegistryMissing(SchemaKey(schema_id))
         if known is None or known.until_s <= self._clock():
             raise SchemaMissing(SchemaKey(schema_id))
         raise again(known.refused)

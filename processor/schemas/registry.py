@@ -1,6 +1,7 @@
 """A Confluent-compatible schema registry: writer schemas by id or GUID, and registering ours."""
 
 import asyncio
+import contextlib
 import json
 import re
 import ssl
@@ -49,6 +50,14 @@ def subject_name(
             return record_name
         case "topic_record":
             return f"{topic}-{record_name}"
+
+
+_SOME_ID = 1
+"""Known or not, a registry answers in its own words."""
+
+
+class _NoSuchPath(Misconfigured):
+    """A 404 that is not in a registry's words."""
 
 
 class SchemaRegistry:
@@ -105,8 +114,10 @@ class SchemaRegistry:
             Refused: ``decode.unknown_schema_id``, ``decode.wrong_schema_type`` or
                 ``decode.schema_refused``.
         """
-        place = "guids" if isinstance(key.id, uuid.UUID) else "ids"
-        found = await self._ask("GET", f"/schemas/{place}/{key}")
+        if isinstance(key.id, uuid.UUID):
+            found = await self._by_guid(key.id)
+        else:
+            found = await self._ask("GET", f"/schemas/ids/{key}")
         kind = found.get("schemaType", "AVRO")
         if kind != "AVRO":
             raise Refused(
@@ -135,6 +146,22 @@ class SchemaRegistry:
         if type(schema_id) is not int:
             raise self._no_registry("it gave no id for a registered schema")
         return schema_id
+
+    async def _by_guid(self, guid: uuid.UUID) -> dict[str, Any]:
+        """A schema by GUID; a registry without that path does not have the schema.
+
+        Only if it is a registry, which its answer to an id proves: a wrong URL must not convict
+        records. Apicurio 2.6 has no GUIDs.
+        """
+        try:
+            return await self._ask("GET", f"/schemas/guids/{guid}")
+        except _NoSuchPath:
+            with contextlib.suppress(Refused):
+                await self._ask("GET", f"/schemas/ids/{_SOME_ID}")
+            raise Refused(
+                "The record names its schema by a GUID, and the schema registry has no GUIDs.",
+                code=Code.DECODE_UNKNOWN_SCHEMA_ID,
+            ) from None
 
     async def _collect(
         self, references: list[tuple[str, int]], library: dict[str, Any], seen: set[str]
@@ -248,10 +275,11 @@ class SchemaRegistry:
                 "with; 422 one that is not valid.",
                 reason=_REASON,
             )
-        return self._no_registry(f"{path} answered {status}")
+        kind = _NoSuchPath if status == httpx.codes.NOT_FOUND else Misconfigured
+        return self._no_registry(f"{path} answered {status}", kind)
 
-    def _no_registry(self, why: str) -> Misconfigured:
-        return Misconfigured(
+    def _no_registry(self, why: str, kind: type[Misconfigured] = Misconfigured) -> Misconfigured:
+        return kind(
             f"{self._shown} does not answer like a schema registry: {why}.",
             mend="Correct schema_registry.url; a path such as /apis/ccompat/v7 belongs to it.",
             reason=_REASON,

@@ -1,5 +1,6 @@
 """Events flow: from a real topic, through the real registry, to the simulator, each once."""
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -159,3 +160,35 @@ def test_a_topic_without_a_registry_carries_single_objects_and_json(
 
     assert [ran.status for ran in sent] == [0, 0], sent
     arrives(expected)
+
+
+def test_a_partition_that_waits_for_the_set_up_rests_and_the_others_flow(
+    capillary: Any, topic: str, produce: Any, connector: Any, connector_settings: Any,
+    simulator: Any, arrives: Any, eventually: Any,
+) -> None:  # fmt: skip
+    make = capillary.events.of
+    framed, of_framed = capillary.of(make("transactionAdded") for _ in range(5_000))
+    events = [make("transactionAdded") for _ in range(300)]
+    _, of_json = capillary.of(events)
+    settings = connector_settings(topic)
+    registry = settings.pop("schema_registry")
+    # At most 4,000 records in flight; and at the stop nobody mends what they wait for.
+    settings["delivery"] |= {"max_in_flight": 4, "drain_timeout_s": 1}
+    produce(topic, [{**record, "partition": 0} for record in framed])
+
+    running = connector(settings, start=False)
+    running.launch()
+    eventually(
+        lambda: running.readyz()[0] == 503 and "schema_registry.url" in str(running.readyz())
+    )
+    produce(topic, [{"value": json.dumps(e).encode(), "partition": 1} for e in events])
+    arrives(of_json)
+    waiting = running.metric("processor_records_in_flight", partition="0")
+    eventually(lambda: running.metric("processor_records_in_flight", partition="1") == 0)
+    assert 1_000 <= waiting < 4_000, "its share, and what was polled before it rested"
+    assert running.metric("processor_records_dead_lettered_total") == 0
+
+    running.stop()
+    simulator.reset()
+    connector({**settings, "schema_registry": registry})
+    arrives(of_framed)

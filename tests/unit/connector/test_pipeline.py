@@ -14,9 +14,9 @@ from processor.connector.pipeline import Pipeline, main_code
 from processor.connector.schema_waiting import Resume, SchemaWaiting
 from processor.connector.transform import Transform
 from processor.connector.valve import Valve
-from processor.errors import Code, Filtered, FilterReason, Misconfigured, Refused
+from processor.errors import Code, Filtered, FilterReason, Refused
 from processor.record import Event, Message, Record, TopicPartition
-from processor.schemas.decoder import Decoder, SchemaMissing
+from processor.schemas.decoder import Decoder, RegistryMissing, SchemaMissing
 from processor.schemas.wire import SchemaKey
 
 PARTITION = TopicPartition("events", 0)
@@ -38,7 +38,7 @@ class Reader:
         if words == "unmapped":
             raise Filtered(FilterReason.UNMAPPED_EVENT, "x")
         if words == "no registry":
-            raise Misconfigured("None is set.", reason="schema_registry")
+            raise RegistryMissing(SchemaKey(7))
         if words == "new schema" and not self.schema_known:
             raise SchemaMissing(SchemaKey(7))
         targets = "event" if words == "new schema" else words
@@ -130,7 +130,6 @@ class Journey:
         self.reader, self.room, self.graves = Reader(), Room(), Graves()
         self.inlets = {name: Held() for name in ("event", "profile")}
         self.turned: list[bool] = []
-        self.wrong: list[tuple[Misconfigured, TopicPartition]] = []
         self.delivered: list[int] = []
         self.faults: list[Passage] = []
         self.pipeline = Pipeline(
@@ -151,7 +150,6 @@ class Journey:
             delivered=self.delivered.append,
             read_story=lambda _: story,
             stop_at_fault=self.faults.append if stop_at_fault else None,
-            set_up_wrong=lambda *said: self.wrong.append(said),
         )
 
     def carry(self, *values: str | None, first: int = 0) -> None:
@@ -292,13 +290,14 @@ def test_records_that_come_after_their_partition_went_are_not_taken() -> None:
     assert journey.ledger.in_flight_count == 0
 
 
-def test_a_set_up_that_is_wrong_is_reported_and_the_record_kept() -> None:
+def test_a_record_that_needs_a_registry_waits_where_there_is_none_and_later_ones_behind_it() -> (
+    None
+):
     journey = Journey()
 
     journey.carry("no registry", "event")
-    journey.answer("event", None)
 
-    assert [(str(error), whose) for error, whose in journey.wrong] == [("None is set.", PARTITION)]
+    assert [passage.record.offset for passage in journey.room.passages] == [0, 1]
     assert journey.committable == 0
     assert journey.graves.buried == []
 

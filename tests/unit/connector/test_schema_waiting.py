@@ -7,9 +7,9 @@ import pytest
 from processor.connector.backoff import Backoff
 from processor.connector.passage import Passage
 from processor.connector.pauses import Pauses
-from processor.connector.schema_waiting import FETCHES_AT_ONCE, SchemaWaiting
+from processor.connector.schema_waiting import FETCHES_AT_ONCE, NoRegistry, SchemaWaiting
 from processor.errors import Code, Misconfigured, Refused, TryAgain
-from processor.record import Record
+from processor.record import Record, TopicPartition
 from processor.schemas.avro import WriterSchema, vet
 from processor.schemas.wire import SchemaKey
 
@@ -263,5 +263,85 @@ def test_what_was_given_back_is_not_let_go(run: Any) -> None:
         await room.passes(1.0)
 
         assert sorted(room.gone) == [2, 3]
+
+    run(scenario())
+
+
+def test_a_schema_that_nobody_waits_for_is_not_asked_for_any_longer(run: Any) -> None:
+    async def scenario() -> None:
+        room = Room(lambda _: TryAgain("Away.", reason="schema_registry"))
+        room.enter(0, 7, partition=0)
+        room.enter(1, 8, key=b"other", partition=1)
+        await room.passes(60.0)
+        room.waiting.sweep(lambda passage: passage.partition.partition == 1)
+        (left,) = room.pauses.active()
+        asked = room.registry.asked.count(SchemaKey(7))
+        await room.passes(60.0)
+        later = room.registry.asked.count(SchemaKey(7))
+        room.enter(2, 7, partition=0)
+        await room.passes(60.0)
+
+        assert left.reason == "schema_registry"
+        assert later == asked < room.registry.asked.count(SchemaKey(7))
+        assert room.registry.asked.count(SchemaKey(8)) > 5
+
+    run(scenario())
+
+
+def test_a_record_that_is_given_back_before_anybody_asked_is_not_asked_for(run: Any) -> None:
+    async def scenario() -> None:
+        room = Room(lambda _: SCHEMA)
+        room.enter(0, 7)
+        room.waiting.sweep(lambda _: False)
+        room.enter(1, 7)
+        await room.passes(1.0)
+
+        assert room.registry.asked == [SchemaKey(7)]
+        assert room.gone == [1]
+
+    run(scenario())
+
+
+def test_what_waits_is_known_by_partition(run: Any) -> None:
+    async def scenario() -> None:
+        away = True
+        room = Room(lambda _: TryAgain("Away.", reason="schema_registry") if away else SCHEMA)
+        for offset in range(4):
+            room.enter(offset, 7, key=b"12", partition=offset % 2)
+        room.enter(4, 8, key=b"34567", partition=1)
+        zero, one = TopicPartition("events", 0), TopicPartition("events", 1)
+        before = dict(room.waiting.parked), room.waiting.parked_bytes(one)
+        room.waiting.sweep(lambda passage: passage.partition == one)
+        swept = dict(room.waiting.parked), room.waiting.parked_bytes(zero)
+        away = False
+        await room.passes(5.0)
+
+        assert before == ({zero: 2, one: 3}, 2 + 2 + 5)
+        assert swept == ({one: 3}, 0)
+        assert room.waiting.parked == {}
+
+    run(scenario())
+
+
+def test_without_a_registry_records_wait_and_it_is_said(run: Any) -> None:
+    async def scenario() -> None:
+        nobody = NoRegistry()
+        pauses = Pauses(asyncio.get_running_loop().time)
+        waiting = SchemaWaiting(
+            nobody,
+            lambda *_: pytest.fail("there is nothing to learn"),
+            grace_s=0.0,
+            ordered=True,
+            backoff=Backoff(2.0),
+            pauses=pauses,
+        )
+        running = asyncio.create_task(waiting.run())
+        waiting.wait_for(SchemaKey(7), Passage(Record("events", 0, 0), 1), lambda _: None)
+        await asyncio.sleep(3600.0)
+        (pause,) = pauses.active()
+
+        assert not running.done()
+        assert pause.of_setup
+        assert "schema_registry.url" in pause.message
 
     run(scenario())

@@ -10,7 +10,18 @@ from processor.kafka.progress import Origin
 from processor.record import Record, TopicPartition
 from processor.settings.models import DeliverySettings
 
-PARTITION = TopicPartition("events", 0)
+PARTITION, OTHER = TopicPartition("events", 0), TopicPartition("events", 1)
+
+
+class Parked:
+    """What is parked, by partition: so many records of so many bytes."""
+
+    def __init__(self) -> None:
+        self.parked: dict[TopicPartition, int] = {}
+        self.each_bytes = 0
+
+    def parked_bytes(self, partition: TopicPartition) -> int:
+        return self.parked[partition] * self.each_bytes
 
 
 class Tap:
@@ -20,6 +31,7 @@ class Tap:
         self.ledger = Ledger()
         self.epoch = self.ledger.assign(PARTITION, committed=None)
         self.turned: list[bool] = []
+        self.parked = Parked()
         self.rested: list[Iterable[TopicPartition]] = []
         self.valve = Valve(
             self.ledger,
@@ -27,6 +39,7 @@ class Tap:
             max_bytes=max_bytes,
             turn=self.turned.append,
             rest=self.rested.append,
+            parked=self.parked,
         )
         self.next = 0
 
@@ -146,6 +159,28 @@ def test_only_the_partition_rests_whose_metadata_has_no_room_and_it_goes_on_when
     assert full == [{PARTITION}]
     assert [set(rested) for rested in tap.rested] == [{PARTITION}, set()]
     assert tap.turned == []
+
+
+@pytest.mark.parametrize("each_bytes", [0, 100])
+def test_a_partition_rests_while_more_than_its_share_of_the_half_is_parked(
+    each_bytes: int,
+) -> None:
+    tap = Tap(max_records=400 if not each_bytes else 10**6, max_bytes=40_000)
+    tap.ledger.assign(OTHER, committed=None)
+    tap.parked.each_bytes = each_bytes
+    said = []
+
+    for count in (99, 100, 60, 49):
+        tap.parked.parked = {PARTITION: count, OTHER: 10}
+        tap.valve.check()
+        said.append([set(rested) for rested in tap.rested])
+    tap.parked.parked = {OTHER: 100}
+    tap.valve.check()
+    tap.parked.parked = {}
+    tap.valve.check()
+
+    assert said == [[], [{PARTITION}], [{PARTITION}], [{PARTITION}, set()]]
+    assert [set(rested) for rested in tap.rested[2:]] == [{OTHER}, set()]
 
 
 @pytest.mark.parametrize(("batch", "in_flight", "most"), [(500, 16, 16_000), (1, 1, 2)])

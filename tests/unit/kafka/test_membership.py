@@ -134,6 +134,7 @@ class Member:
         origins: Mapping[str, Origin] | None = None,
     ) -> None:
         self.client, self.listener = cast("Consumer", client), listener
+        self.origins, self.look_ups = origins or {}, 0
         tell = Teller(lambda call: call(), failed=listener.failed, gone=lambda: None)
         self.ours = Ownership(listener.committed)
         self.pausing = Pausing()
@@ -146,10 +147,14 @@ class Member:
             self.pausing,
             cooperative=cooperative,
             drain_timeout_s=drain_timeout_s,
-            origins=lambda _topics: origins or {},
+            origins=self._look_up,
             ending=self.ending,
             closing=self.closing,
         )
+
+    def _look_up(self, _topics: object) -> Mapping[str, Origin]:
+        self.look_ups += 1
+        return self.origins
 
     def mark(self, partition: TopicPartition, offset: int, metadata: str = "") -> Mark:
         """What the loop would commit for the assignment that it heard of last."""
@@ -201,6 +206,28 @@ def test_committed_offsets_are_asked_for_until_they_are_told(
 
     assert client.assigned[ZERO] == 7
     assert member.ending.waits == 5, "each time it waits a moment before it asks again"
+
+
+def test_whose_offsets_they_are_is_asked_once_for_each_assignment(listener: Any) -> None:
+    client, heard = Client(), listener()
+    member = Member(client, heard, begin="latest", origins={"events": HERE})
+    ask_end, ends = client.get_watermark_offsets, iter([False, False, True])
+
+    def not_yet(partition: KafkaPartition, timeout: float) -> tuple[int, int]:
+        if not next(ends):
+            raise NOT_NOW
+        return ask_end(partition, timeout)
+
+    client.get_watermark_offsets = not_yet  # type: ignore[method-assign]
+    member.gain(ZERO)
+    once = member.look_ups
+    member.lose(ZERO)
+    client.offsets = {ZERO: 42}
+    member.origins = {"events": Origin("cluster", "recreated")}
+    member.gain(ZERO)
+
+    assert (once, member.look_ups) == (1, 2)
+    assert heard.starts[ZERO].origin == Origin("cluster", "recreated")
 
 
 def test_a_source_that_ends_does_not_ask_on(listener: Any) -> None:

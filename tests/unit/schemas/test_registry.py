@@ -68,6 +68,40 @@ async def test_a_schema_is_fetched_by_its_guid() -> None:
     assert (await registry.fetch(SchemaKey(guid))).name == "R"
 
 
+@pytest.mark.parametrize("of_id", [httpx.Response(404, json=NOT_FOUND), found(SCHEMA)])
+async def test_a_registry_without_guids_does_not_have_the_schema(of_id: httpx.Response) -> None:
+    guid = uuid.uuid4()
+    registry = answering(
+        {f"/api/schemas/guids/{guid}": httpx.Response(404), "/api/schemas/ids/1": of_id}
+    )
+
+    with pytest.raises(Refused, match="GUID") as caught:
+        await registry.fetch(SchemaKey(guid))
+
+    assert caught.value.code is Code.DECODE_UNKNOWN_SCHEMA_ID
+
+
+@pytest.mark.parametrize(
+    ("of_id", "fault"),
+    [
+        (httpx.Response(404), Misconfigured),
+        (httpx.Response(200, json=["AVRO"]), Misconfigured),
+        (httpx.Response(401), Misconfigured),
+        (httpx.Response(503), TryAgain),
+    ],
+)
+async def test_what_does_not_prove_to_be_a_registry_convicts_no_guid(
+    of_id: httpx.Response, fault: type[Exception]
+) -> None:
+    guid = uuid.uuid4()
+    registry = answering(
+        {f"/api/schemas/guids/{guid}": httpx.Response(404), "/api/schemas/ids/1": of_id}
+    )
+
+    with pytest.raises(fault):
+        await registry.fetch(SchemaKey(guid))
+
+
 async def test_what_a_schema_refers_to_is_fetched_once_and_put_in() -> None:
     outer = {
         "type": "record",
