@@ -15,12 +15,13 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from processor.demo.events import SampleEvents
 from processor.errors import TryAgain
-from processor.record import Headers
+from processor.local.broker import NO_LOGS
+from processor.record import Headers, Record
 from processor.schemas import wire
 from processor.schemas.folder import SchemaFolder
 from processor.schemas.registry import SchemaRegistry
 from processor.settings import SchemaRegistrySettings, SchemasSettings
-from tests.rig.history import History, Produced
+from tests.rig.history import Produced
 
 REFUSED_CUSTOMER = 900_001
 POISON_CUSTOMER = 900_002
@@ -45,7 +46,10 @@ SPOIL_IDENTITIES = [
 """Faults of the simulator without which these customers' messages would be accepted."""
 
 TICK_S = 0.05
-FLUSH_S = 180.0
+STUCK_S = 45.0
+"""Longer than any fault of the broker."""
+
+NUMBER = "rig-number"
 TRANSACTION_S = 30.0
 IN_TRANSACTION = 4
 
@@ -199,43 +203,40 @@ class Events:
 class Load:
     """Produces at a steady rate on a thread of its own, until it is stopped.
 
+    What the topic holds in the end is read back from it (:meth:`produced`), so a record whose
+    acknowledgement was lost is known too. Each has its number in a header.
+
     Args:
         servers: an address that no fault stands in front of.
         gaps: now and then in a transaction, and some of these aborted, so that offsets have gaps.
     """
 
     def __init__(
-        self,
-        servers: str,
-        topic: str,
-        events: Events,
-        history: History,
-        *,
-        rate: float,
-        gaps: bool = False,
+        self, servers: str, topic: str, events: Events, *, rate: float, gaps: bool = False
     ) -> None:
         self._servers = {"bootstrap.servers": servers, "linger.ms": 5}
         self._topic = topic
         self._events = events
         self._drafts = iter(events)
-        self._only_good = threading.Event()
-        self._bad_on_their_way = 0
-        self._history = history
         self._rate = rate
         self._gaps = gaps
+        self._sent: list[tuple[Draft, bool]] = []
+        self._only_good = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
         self._problem: BaseException | None = None
+        self._open = self._open_bad = 0
+        self._told_s = time.monotonic()
         self.last: dict[int, int] = {}
-        """By partition, the highest offset of a record that a consumer should see."""
+        """By partition, the highest offset that was acknowledged to a consumer's eyes."""
 
         self.last_bad: dict[int, int] = {}
         """Likewise, of a record at fault."""
 
     @property
     def acknowledged_bad(self) -> bool:
-        """Whether the broker has every record at fault that was sent."""
-        return self._bad_on_their_way == 0
+        """Whether it is known what became of every record at fault that was sent."""
+        return self._open_bad == 0
 
     def only_good(self) -> None:
         """Send no more records at fault.
@@ -259,9 +260,27 @@ class Load:
         if self._problem is not None:
             raise TryAgain(f"The load broke off: {self._problem!r}.", reason="kafka")
 
+    def produced(self, record: Record) -> Produced:
+        """A record that was read back from the topic, and what should become of it."""
+        number = next(value for name, value in record.headers if name == NUMBER)
+        draft, aborted = self._sent[int(number or b"")]
+        return Produced(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            at_ms=record.timestamp_ms or 0,
+            key=None if record.key is None else record.key.hex(),
+            digest=digest(record.value),
+            headers=digest_of_headers(record.headers),
+            event_id=draft.event_id,
+            fate="abort" if aborted else draft.fate,
+            why=draft.why,
+            messages=draft.messages,
+        )
+
     def _run(self) -> None:
         try:
-            producer = Producer({**self._servers, "enable.idempotence": True})
+            producer = self._producer()
             begin_s, sent, round_ = time.monotonic(), 0, 0
             while not self._stopping.wait(TICK_S):
                 due = int((time.monotonic() - begin_s) * self._rate)
@@ -269,19 +288,33 @@ class Load:
                     self._send(producer, self._next())
                     sent += 1
                 producer.poll(0)
+                if not self._open:
+                    self._told_s = time.monotonic()
+                elif time.monotonic() - self._told_s > STUCK_S:
+                    producer = self._another(producer)
                 round_ += 1
                 if self._gaps and round_ % 20 == 0:
                     self._transaction(abort=round_ % 60 == 0)
-            if left := producer.flush(FLUSH_S):
-                self._problem = TimeoutError(f"{left} records were not acknowledged")
+            if producer.flush(STUCK_S):
+                self._another(producer)
         except BaseException as error:  # noqa: BLE001 - told by stop()
             self._problem = error
+
+    def _producer(self, **properties: str) -> Producer:
+        return Producer({**self._servers, "enable.idempotence": True, **properties}, logger=NO_LOGS)
+
+    def _another(self, stuck: Producer) -> Producer:
+        """A producer in place of one that has got nothing across for long, as happens."""
+        stuck.purge()
+        stuck.flush(STUCK_S)
+        self._told_s = time.monotonic()
+        return self._producer()
 
     def _next(self) -> Draft:
         return self._events.good() if self._only_good.is_set() else next(self._drafts)
 
     def _transaction(self, *, abort: bool) -> None:
-        producer = Producer({**self._servers, "transactional.id": f"{self._topic}-gaps"})
+        producer = self._producer(**{"transactional.id": f"{self._topic}-gaps"})
         producer.init_transactions(TRANSACTION_S)
         producer.begin_transaction()
         for _ in range(IN_TRANSACTION):
@@ -293,43 +326,28 @@ class Load:
             producer.commit_transaction(TRANSACTION_S)
 
     def _send(self, producer: Producer, draft: Draft, *, aborted: bool = False) -> None:
-        def delivered(error: KafkaError | None, message: Message) -> None:
-            if error is not None:
-                self._problem = RuntimeError(error.str())
-                return
-            self._note(draft, message, aborted=aborted)
+        bad = draft.fate != "deliver"
 
-        self._bad_on_their_way += draft.fate != "deliver"
+        def told(error: KafkaError | None, message: Message) -> None:
+            self._open -= 1
+            self._open_bad -= bad
+            self._told_s = time.monotonic()
+            if error is None and not aborted:
+                partition, offset = message.partition() or 0, message.offset() or 0
+                for noted in (self.last, *([self.last_bad] if bad else [])):
+                    noted[partition] = max(noted.get(partition, -1), offset)
+
+        number = str(len(self._sent)).encode()
+        self._sent.append((draft, aborted))
+        self._open += 1
+        self._open_bad += bad
         producer.produce(
             self._topic,
             key=draft.key,
             value=draft.value,
-            headers=list(draft.headers),
-            on_delivery=delivered,
+            headers=[*draft.headers, (NUMBER, number)],
+            on_delivery=told,
         )
-
-    def _note(self, draft: Draft, message: Message, *, aborted: bool) -> None:
-        partition, offset = message.partition(), message.offset()
-        assert partition is not None
-        assert offset is not None
-        row = Produced(
-            topic=self._topic,
-            partition=partition,
-            offset=offset,
-            at_ms=message.timestamp()[1],
-            key=None if draft.key is None else draft.key.hex(),
-            digest=digest(draft.value),
-            headers=digest_of_headers(draft.headers),
-            event_id=draft.event_id,
-            fate="abort" if aborted else draft.fate,
-            why=draft.why,
-            messages=draft.messages,
-        )
-        if not aborted:
-            for noted in (self.last, *([self.last_bad] if draft.fate != "deliver" else [])):
-                noted[partition] = max(noted.get(partition, -1), offset)
-        self._history.add(row)
-        self._bad_on_their_way -= draft.fate != "deliver"
 
 
 def digest(value: bytes | None) -> str | None:

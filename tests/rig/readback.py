@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from processor.kafka.letter import OURS, own_headers, read_letter
 from processor.kafka.progress import Ignored, Origin, read
 from processor.kafka.records import record_of
+from processor.local.broker import NO_LOGS
 from tests.rig.history import Committed, Dlq, Owned, Taskdeath
 from tests.rig.invariants_records import NEEDED_HEADERS
 from tests.rig.load import digest, digest_of_headers
@@ -28,7 +29,7 @@ Source: OffsetCommitKey.json and OffsetCommitValue.json of Apache Kafka 4.1's gr
 """
 
 
-def messages(servers: str, topic: str) -> Iterator[Message]:
+def messages(servers: str, topic: str, *, aborted_too: bool = False) -> Iterator[Message]:
     """Every record that a topic holds now; nothing when there is no such topic."""
     consumer = Consumer(
         {
@@ -37,7 +38,9 @@ def messages(servers: str, topic: str) -> Iterator[Message]:
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
-        }
+            "isolation.level": "read_uncommitted" if aborted_too else "read_committed",
+        },
+        logger=NO_LOGS,
     )
     try:
         known = consumer.list_topics(topic, timeout=READ_S).topics[topic]

@@ -13,6 +13,8 @@ from urllib.parse import quote, quote_plus
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from processor.connector.valve import most_in_flight
+from processor.kafka.records import record_of
+from processor.local.broker import NO_LOGS
 from processor.local.programs import SimulatorProcess
 from processor.settings import DeliverySettings
 from tests.rig import readback
@@ -127,7 +129,6 @@ class World:
                 broker.direct_servers,
                 self.topic,
                 self.events,
-                self.history,
                 rate=self.plan.rate,
                 gaps=self.plan.gaps,
             )
@@ -238,7 +239,10 @@ class World:
             instance.wait(STOP_S)
         self.observer.stop()
         self.observer.look_last()
+        assert self.load is not None
         servers = self.parts.broker.direct_servers
+        for message in readback.messages(servers, self.topic, aborted_too=True):
+            self.history.add(self.load.produced(record_of(message)))
         letters = f"{self.topic}.dlq"
         self.history.add(*readback.letters(servers, letters))
         self.history.add(*readback.commits(servers, self.group))
@@ -262,7 +266,8 @@ class World:
                 "bootstrap.servers": self.parts.broker.direct_servers,
                 "group.id": self.group,
                 "enable.auto.commit": False,
-            }
+            },
+            logger=NO_LOGS,
         )
         try:
             places = [TopicPartition(self.topic, n) for n in range(self.plan.partitions)]
