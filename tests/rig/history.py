@@ -21,10 +21,11 @@ class Setup:
 
     Attributes:
         ordered: inlets that ask for order per key.
-        cap: records that one task may hold, at most.
+        cap: records that one task may hold, at most, with what was polled before it was full.
         messages: of one request, at most; `request_bytes` likewise.
         requests: in flight of one task, at most.
         rss_mb: resident memory of one task's process, at most, in MiB; 0: not held to any.
+        drain_s: how long a stop may take before it gives up.
         liveness_s: how long nothing may move while there is work and nothing is wrong.
     """
 
@@ -37,6 +38,7 @@ class Setup:
     request_bytes: int = 1_000_000
     requests: int = 16
     rss_mb: float = 0.0
+    drain_s: float = 25.0
     liveness_s: float = 60.0
 
 

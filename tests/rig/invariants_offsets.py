@@ -20,7 +20,8 @@ COMMIT_MS = 20_000.0
 """The last commit of a revocation or a stop may take so long after the partition was given back."""
 
 EXIT_CODES = {"kill": {-9}, "term": {0, 1}, "term_twice": {0, 1, 130}}
-"""By what was done; without trouble around it a single SIGTERM ends with 0."""
+"""By what was done; a single SIGTERM without trouble ends with 0, unless its time runs out, as it
+may while a message that gets 500 has no verdict: that takes others that are accepted."""
 
 TROUBLE = ("crash", "freeze", "kafka", "answers", "outage", "refusing", "tokens")
 
@@ -108,7 +109,8 @@ def i19_exit_codes(index: Index) -> Found:
             for span in index.spans_with(*TROUBLE)
             if span.kind != "death"
         )
-        if exit_.how == "term" and not troubled:
+        in_time = exit_.at_ms - exit_.since_ms < index.setup.drain_s * 1000
+        if exit_.how == "term" and in_time and not troubled:
             allowed = {0}
         if exit_.code not in allowed:
             problems.append(f"{exit_.instance} ended with {exit_.code} ({exit_.how})")

@@ -7,9 +7,6 @@ from tests.rig.history import Quiet, Ready, Scanned, Started
 from tests.rig.index import Index
 from tests.rig.verdict import Found, invariant
 
-POLLED_AHEAD = 2_000
-"""Records of four polls may come before the valve is seen to be closed."""
-
 SETTLE_MS = 3_000.0
 """After the begin of an outage, requests that were on their way are answered first."""
 
@@ -29,7 +26,7 @@ def i15_bounded(index: Index) -> Found:
         for scrape in scrapes:
             looked_at += 1
             held = sum(books["in_flight"] for books in scrape.books.values())
-            most = (setup.cap + POLLED_AHEAD) * setup.tasks
+            most = setup.cap * setup.tasks
             if setup.cap and held > most:
                 problems.append(f"{instance} held {held} records, more than {most}")
             if setup.rss_mb and scrape.rss_mb > setup.rss_mb:

@@ -125,6 +125,7 @@ def commit_of(key: bytes, value: bytes | None, order: int) -> Committed | None:
 
 def runs_of(metadata: str, offset: int) -> list[tuple[int, int]]:
     """What a commit's metadata says has ended; whose it is, is not asked here."""
+    metadata = metadata.rstrip("\0")  # the Python client sends the end of a C string along
     parts = metadata.split(";")
     if len(parts) < 3:
         return []

@@ -25,6 +25,9 @@ from tests.rig.observer import Observer
 from tests.rig.parts import TARGETS, Parts, Plan, Ways, settings_of
 from tests.rig.tcp_proxy import TcpProxy
 
+POLLED_AHEAD = 2_000
+"""Records of four polls may come before the valve is seen to be closed."""
+
 DRAIN_S = 240.0
 START_S = 120.0
 STOP_S = 90.0
@@ -86,11 +89,12 @@ class World:
                 topics=[self.topic],
                 ordered=[inlet for inlet, ordering in TARGETS.items() if ordering == "key"],
                 tasks=plan.tasks,
-                cap=most_in_flight(delivery),
+                cap=most_in_flight(delivery) + POLLED_AHEAD,
                 messages=delivery.batch_max_records,
                 request_bytes=delivery.batch_max_bytes,
                 requests=delivery.max_in_flight,
                 rss_mb=600.0,
+                drain_s=delivery.drain_timeout_s,
             )
         )
         self.events: Events | None = None

@@ -497,6 +497,20 @@ def test_only_what_lost_something_explains_a_repeat(between: Rows, explained: bo
     assert (sums.repeated_explained, sums.repeated_unexplained) == (explained, not explained)
 
 
+@pytest.mark.parametrize(
+    ("took_s", "trouble", "allowed"),
+    [(5, [], False), (26, [], True), (5, ["outage"], True), (5, ["clean"], False)],
+)
+def test_a_stop_ends_with_1_only_when_its_time_ran_out_or_there_was_trouble(
+    took_s: int, trouble: list[str], allowed: bool
+) -> None:
+    since_ms = 200_200.0
+    rows = changed(clean(), is_life("c.1", Exit), code=1, at_ms=since_ms + took_s * 1_000)
+    on = fault(9, since_ms + 100, since_ms + 200, "trouble", *trouble) if trouble else []
+
+    assert broken([*rows, *on]) == (set() if allowed else {"I19"})
+
+
 def test_undecided_letters_may_stand_beside_an_acceptance_that_nobody_told() -> None:
     rows = changed(clean(), is_acceptance(4), told=False)
     rows = changed(rows, is_record(5), fate="dead_letter", why=["delivery.poison"])

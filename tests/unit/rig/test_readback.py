@@ -29,7 +29,7 @@ VALUES = {
     "2": struct.pack(">hq", 2, 40) + text(METADATA) + struct.pack(">q", 1_000),
     "3": struct.pack(">hqi", 3, 40, 7) + text(METADATA) + struct.pack(">q", 1_000),
     "4": struct.pack(">hqi", 4, 40, 7)
-    + bytes([len(METADATA) + 1]) + METADATA.encode() + struct.pack(">q", 1_000) + b"\0",
+    + bytes([len(METADATA) + 2]) + METADATA.encode() + b"\0" + struct.pack(">q", 1_000) + b"\0",
 }  # fmt: skip
 
 
