@@ -4,6 +4,10 @@ from tests.faults.row import Row
 
 INTEGRATION = "tests/integration"
 MACHINE = "tests/model/test_machine.py::test_the_promises_hold_whatever_happens"
+REAL = f"{INTEGRATION}/test_fault_rows.py"
+SHAPES = f"{REAL}::test_one_bad_record_among_500_is_found_in_each_shape_of_answer"
+MODEL = "tests/model/test_outages.py"
+TEN_MINUTES = f"{MODEL}::test_ten_minutes_of_an_outage_write_no_dead_letter"
 OUTAGES = f"{INTEGRATION}/test_outages.py"
 OUTAGE = f"{OUTAGES}::test_an_outage_writes_no_dead_letter_and_loses_nothing"
 UNREADABLE = f"{OUTAGES}::test_an_answer_that_cannot_be_read_is_no_success_and_is_asked_for_again"
@@ -26,6 +30,7 @@ AEP = (
         "answers take long, now and then a minute",
         "0/0/0; no more requests at a time than allowed, order is kept",
         (
+            f"{REAL}::test_slow_and_uneven_answers_lose_and_repeat_nothing",
             f"{DELIVERY}::test_no_more_requests_are_in_flight_than_allowed",
             f"{DELIVERY}::test_order_per_key_holds_with_many_in_flight",
         ),
@@ -35,6 +40,7 @@ AEP = (
         "207, some messages refused",
         "0/0/exactly those, by identity; no other is sent again",
         (
+            SHAPES,
             f"{OUTAGES}::test_one_bad_message_among_many_is_found_in_each_documented_shape",
             f"{DELIVERY}::test_each_message_gets_the_verdict_at_its_place",
             f"{ANSWERS}::test_a_failed_message_is_rejected_in_every_documented_shape",
@@ -45,6 +51,7 @@ AEP = (
         "207 with a list that is short, long, missing, or none",
         "0 lost, 0 dead-lettered; no success, sent again with the same `_id`",
         (
+            SHAPES,
             UNREADABLE,
             f"{ANSWERS}::test_a_success_without_a_verdict_for_every_message_is_no_success",
             f"{DELIVERY}::test_unreadable_answers_are_never_success",
@@ -56,6 +63,7 @@ AEP = (
         "accepted, and then the answer is cut, reset, empty, or HTML",
         "as F35",
         (
+            SHAPES,
             UNREADABLE,
             f"{CLIENT}::test_an_accepting_answer_that_breaks_off_is_unreadable",
             f"{EXCHANGE}::test_an_answer_that_breaks_off_keeps_its_status_and_no_body",
@@ -97,6 +105,7 @@ AEP = (
         "503 for ten minutes",
         "0/0/0; probes one at a time, drains by itself",
         (
+            TEN_MINUTES,
             OUTAGE,
             f"{DELIVERY}::test_trouble_is_probed_by_one_request_at_a_time_until_it_ends",
             f"{DELIVERY}::test_a_total_outage_convicts_nobody",
@@ -223,6 +232,9 @@ TOKENS = (
         "the secret is rotated: the old one is refused",
         "0/0/0; the next one is tried, files are read again, one attempt a secret and step",
         (
+            f"{MODEL}::test_while_no_secret_is_good_each_is_tried_once_a_step",
+            f"{MODEL}::test_a_secret_that_is_revoked_in_mid_load_gives_way_to_the_next",
+            f"{REAL}::test_a_secret_that_is_revoked_under_load_gives_way_to_the_next",
             f"{IMS}::test_the_next_secret_is_tried_when_the_first_is_refused_and_remembered",
             f"{IMS}::test_a_secret_file_is_read_again_without_a_restart",
             f"{IMS}::test_every_secret_is_tried_once_an_attempt_before_the_set_up_is_at_fault",
@@ -243,6 +255,7 @@ TOKENS = (
         "IMS is away and there is no token",
         "0/0/0; a pause, goes on by itself",
         (
+            TEN_MINUTES,
             OUTAGE,
             f"{IMS}::test_without_a_usable_token_the_caller_hears_that_ims_is_away",
             f"{COURIER}::test_trouble_with_the_token_is_waited_for_once_for_all",
@@ -261,6 +274,7 @@ REGISTRY = (
         "the registry is away, slow, refuses us, or does not know the id",
         "waits, 0/0/0; an unknown id is a dead letter after its grace; known ids go on",
         (
+            TEN_MINUTES,
             f"{OUTAGES}::test_the_registry_away_is_waited_for",
             f"{WAITING}::test_records_wait_while_the_registry_is_away_and_others_go_on",
             f"{WAITING}::test_an_unknown_id_is_refused_after_the_grace_and_not_before",

@@ -5,6 +5,9 @@ from tests.faults.row import Row
 INTEGRATION = "tests/integration"
 UNIT = "tests/unit"
 MACHINE = "tests/model/test_machine.py::test_the_promises_hold_whatever_happens"
+REAL = f"{INTEGRATION}/test_fault_rows.py"
+MODEL = "tests/model/test_outages.py"
+LONG_OUTAGES = f"{MODEL}::test_ten_minutes_of_an_outage_write_no_dead_letter"
 KILLS = f"{INTEGRATION}/test_processes.py"
 SOURCE = f"{INTEGRATION}/test_source.py"
 METADATA = f"{INTEGRATION}/test_commit_metadata.py"
@@ -22,13 +25,14 @@ PROCESS = (
         "F1",
         "`kill -9` while a request is on its way, before Experience Platform accepts it",
         "0/0/0: it is sent again",
-        (MACHINE,),
+        (f"{REAL}::test_kill_9_while_a_request_waits_for_its_answer", MACHINE),
     ),
     Row(
         "F2",
         "`kill -9` after Experience Platform accepted, before the answer arrives",
         "0 lost, 0 dead-lettered; repeats at most what was in flight, with the same `_id`",
         (
+            f"{REAL}::test_kill_9_while_a_request_waits_for_its_answer",
             f"{KILLS}::test_kill_9_under_load_loses_nothing_and_repeats_keep_their_ids",
             f"{METADATA}::test_after_kill_9_only_what_was_in_flight_is_sent_again",
             MACHINE,
@@ -48,7 +52,7 @@ PROCESS = (
         "F4",
         "`kill -9` between the broker's acknowledgement of a dead letter and the commit",
         "0 lost; a letter may come twice, with the same source coordinates",
-        (MACHINE,),
+        (f"{REAL}::test_kill_9_between_a_dead_letter_and_the_commit", MACHINE),
     ),
     Row(
         "F5",
@@ -130,6 +134,7 @@ KAFKA = (
         "the broker is stopped and started again",
         "0/0/0, without a restart of ours",
         (
+            f"{REAL}::test_the_broker_stops_and_comes_back",
             f"{POLLING}::test_an_error_that_passes_does_not_end_the_source",
             f"{TASK}::test_trouble_with_kafka_ends_when_records_show_it",
         ),
@@ -138,7 +143,7 @@ KAFKA = (
         "F14",
         "the broker dies of `kill -9` and comes back on its log",
         "0 lost, 0 dead-lettered",
-        (f"{OUTAGES}::test_the_broker_away_is_waited_for",),
+        (f"{OUTAGES}::test_the_broker_away_is_waited_for", LONG_OUTAGES),
     ),
     Row(
         "F15",
@@ -170,8 +175,12 @@ KAFKA = (
         "F19",
         "members join and leave all the time",
         "0 lost; repeats at most what was in flight at a revocation that did not drain",
-        (MACHINE, f"{TASK}::test_a_revocation_waits_for_what_is_in_flight_and_only_there"),
-        "with real members only in `make kills` (20 rebalances under load: 0/0/0)",
+        (
+            f"{REAL}::test_members_that_join_and_leave_lose_and_repeat_nothing",
+            MACHINE,
+            f"{TASK}::test_a_revocation_waits_for_what_is_in_flight_and_only_there",
+        ),
+        "many at once, under full load: `make kills`",
     ),
     Row(
         "F20",
@@ -247,7 +256,7 @@ KAFKA = (
         "F27",
         "the topic gets more partitions",
         "0/0/0: they are read when the client looks at the topic again",
-        reason="no test adds partitions; librdkafka looks at its topics every five minutes",
+        (f"{REAL}::test_partitions_that_are_added_are_read",),
     ),
     Row(
         "F28",
@@ -264,6 +273,7 @@ KAFKA = (
         "the dead-letter topic is missing, denied, or takes less than a letter",
         "0 lost: created, or the offset waits and it is said; goes on when it is mended",
         (
+            f"{REAL}::test_a_dead_letter_topic_that_takes_too_little_holds_the_offset_until_it_is_mended",
             f"{SOURCE}::test_a_dead_letter_topic_that_is_missing_is_created_like_its_source",
             f"{SOURCE}::test_a_topic_that_cannot_be_created_is_the_set_up_s_fault",
             f"{LETTERS}::test_what_the_broker_does_not_have_is_told_by_whose_fault_it_is",

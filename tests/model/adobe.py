@@ -37,7 +37,7 @@ class Outcome:
 
     Attributes:
         what: a status, or ``ok``, ``mask``, ``again``, ``short``, ``long``, ``garbage``,
-            ``cut``, ``reset``, ``silence`` or ``hold``.
+            ``cut``, ``reset``, ``unreached``, ``silence`` or ``hold``.
         mask: the messages that ``mask`` refuses and ``again`` puts off, bit by bit.
         after: Experience Platform has taken the messages before that happened.
         retry_after: the header's text.
@@ -68,6 +68,7 @@ class Adobe:
         script: what becomes of the next requests; then ``standing`` holds.
         revoked: tokens that Experience Platform does not take any more.
         ims: ``ok``, ``away`` or ``silent``.
+        asked: the secrets that IMS was asked with, in that order.
     """
 
     judge: Judge
@@ -78,6 +79,7 @@ class Adobe:
     revoked: set[str] = field(default_factory=set)
     expires_s: dict[str, float] = field(default_factory=dict)
     ims: str = OK
+    asked: list[str] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def next(self) -> Outcome:
@@ -109,6 +111,7 @@ class Ims(httpx.AsyncBaseTransport):
             judge.broken("I16", f"{self._who} asks IMS twice at a time")
         try:
             secret = parse_qs(request.content.decode())["client_secret"][0]
+            adobe.asked.append(secret)
             await asyncio.sleep(LATENCY_S)
             if adobe.ims == "silent":
                 await asyncio.sleep(3600.0)
@@ -282,6 +285,9 @@ class Platform(httpx.AsyncBaseTransport):
                 self._hold_until_s = max(self._hold_until_s, now_s + wait_s)
             headers = {"retry-after": outcome.retry_after} if outcome.retry_after else {}
             return httpx.Response(int(what), headers=headers)
+        if what == "unreached":
+            self._without_verdict(posted, trouble=True)
+            raise httpx.ConnectError("refused")
         judge.doubted(posted, now_s)
         match what:
             case "reset":
