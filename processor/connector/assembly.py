@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from processor.connector.backoff import Backoff
 from processor.connector.books import BooksCollector
+from processor.connector.brake import Brake
+from processor.connector.chains import Ordered
 from processor.connector.courier import Courier
 from processor.connector.delivery import Inlet
 from processor.connector.graveyard import DeadLetters, Names
+from processor.connector.judge import Judge
 from processor.connector.ledger import Ledger
 from processor.connector.passage import Passage, Story
 from processor.connector.pauses import Pauses
@@ -43,6 +46,7 @@ class Wiring:
         share: of the connector's rates, such as 0.5 for one of two tasks.
         turn: called with whether more records are wanted.
         rest: called with the partitions of which no more are wanted; of ranges that never happens.
+        brakes: whether records that fail alike are held; who replays sees how they fail.
         read_story: for records of a dead-letter topic, what they say of their first life.
         stop_at_fault: called instead of writing a dead letter, when the settings want that.
     """
@@ -52,6 +56,7 @@ class Wiring:
     share: float
     turn: Callable[[bool], None]
     rest: Callable[[Iterable[TopicPartition]], None] = lambda _partitions: None
+    brakes: bool = True
     read_story: Callable[[Record], Story | None] = lambda _record: None
     stop_at_fault: Callable[[Passage], None] | None = None
 
@@ -66,6 +71,7 @@ class Machine:
     pauses: Pauses
     metrics: TaskMetrics
     tokens: ImsTokens
+    brake: Brake | None
     _courier: Courier
     _waiting: SchemaWaiting
     _letters: DeadLetters
@@ -83,11 +89,15 @@ class Machine:
                 parts.create_task(inlet.run())
             parts.create_task(self._waiting.run())
             parts.create_task(self._letters.run())
+            if self.brake is not None:
+                parts.create_task(self.brake.run(self.pipeline))
 
     def drain(self, *, draining: bool = True) -> None:
         """Send what was collected without waiting for more."""
         for inlet in self.inlets.values():
             inlet.drain(draining=draining)
+        if draining and self.brake is not None:
+            self.brake.hurry()
 
     def note_token(self) -> None:
         """Bring the token's metrics up to date."""
@@ -171,11 +181,12 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
     registry = (
         SchemaRegistry(settings.schema_registry) if settings.schema_registry is not None else None
     )
+    ordered = Ordered.of(r.settings.ordering for r in shapes.routes.values())
     waiting = SchemaWaiting(
         registry or NoRegistry(),
         shapes.decoder.learn,
         grace_s=settings.schema_registry.unknown_id_grace_s if settings.schema_registry else 0.0,
-        ordered=any(r.settings.ordering != "none" for r in shapes.routes.values()),
+        ordered=ordered,
         backoff=backoff,
         pauses=pauses,
     )
@@ -193,6 +204,19 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
         pauses=pauses,
         metrics=metrics,
     )
+    brake = None
+    if wiring.brakes:
+        errors = settings.errors
+        judge = Judge(
+            ratio=errors.systemic_ratio, window=errors.systemic_window, least=errors.systemic_min
+        )
+        brake = Brake(
+            judge,
+            ordered=ordered,
+            room=most_in_flight(settings.delivery) // 2,
+            backoff=backoff,
+            pauses=pauses,
+        )
     inlets: dict[str, Inlet] = {}
 
     def delivered(timestamp_ms: int) -> None:
@@ -212,8 +236,10 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
             turn=wiring.turn,
             rest=wiring.rest,
             parked=waiting,
+            shut=lambda: brake is not None and brake.on,
         ),
         delivered=delivered,
+        brake=brake,
         read_story=wiring.read_story,
         stop_at_fault=wiring.stop_at_fault,
     )
@@ -238,6 +264,7 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
         pauses,
         metrics,
         tokens,
+        brake,
         courier,
         waiting,
         letters,

@@ -122,6 +122,11 @@ class Inlet:
         self._rest()
         self._wake.set()
 
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to send, and nothing on its way."""
+        return not self._outbox and not self._running
+
     async def run(self) -> None:
         """Deliver until cancelled.
 
@@ -149,7 +154,7 @@ class Inlet:
 
     def _rest(self) -> None:
         """With nothing left to send there is no trouble either, and nobody would end it."""
-        if not self._outbox and not self._running:
+        if self.idle:
             self._flowing()
 
     async def _next(self) -> Batch:

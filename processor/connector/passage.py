@@ -78,6 +78,9 @@ class Passage:
         failures: what failed so far; not empty at the end: the record becomes a dead letter.
         event: what is kept of the decoded event, `None` before decoding or when that failed.
         story: set when the record was read from a dead-letter topic.
+        targets: those for which something could be made of the event.
+        only: what is to be made again (``target`` or ``target#index``) because the rest was
+            accepted; empty: everything.
     """
 
     record: Record
@@ -86,6 +89,13 @@ class Passage:
     failures: list[Failure] = field(default_factory=list)
     event: Named | None = None
     story: Story | None = None
+    targets: tuple[str, ...] = ()
+    only: frozenset[str] = frozenset()
+
+    def start_again(self) -> None:
+        """Go back to the beginning, to send what had failed."""
+        self.only = frozenset(f.target for f in self.failures if f.target) or self.only
+        self.failures, self.event, self.open = [], None, 0
 
     @property
     def partition(self) -> TopicPartition:

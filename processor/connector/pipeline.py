@@ -4,11 +4,12 @@
 have an outcome and, if one of them failed, when its dead letter is acknowledged.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Protocol
 
+from processor.connector.brake import Brake
 from processor.connector.delivery import Inlet
 from processor.connector.ledger import DELIVERED, DeadLettered, Ending, Ledger, LeftOut
 from processor.connector.passage import Failure, Named, Parcel, Passage, Story
@@ -32,6 +33,7 @@ class Pipeline:
     """The way of a record through one task; owned by the task's event loop.
 
     Args:
+        brake: holds what fails alike; `None`: each becomes a dead letter.
         read_story: for records of a dead-letter topic, what they say of their first life.
         stop_at_fault: called instead of writing a dead letter when ``errors.tolerance`` is none.
         delivered: called for each delivered record with its Kafka timestamp in milliseconds.
@@ -48,6 +50,7 @@ class Pipeline:
         waiting: SchemaWaiting,
         valve: Valve,
         delivered: Callable[[int], None],
+        brake: Brake | None = None,
         read_story: Callable[[Record], Story | None] = lambda _record: None,
         stop_at_fault: Callable[[Passage], None] | None = None,
     ) -> None:
@@ -59,6 +62,7 @@ class Pipeline:
         self._waiting = waiting
         self._valve = valve
         self._delivered = delivered
+        self._brake = brake
         self._read_story = read_story
         self._stop_at_fault = stop_at_fault
         self._entering: deque[Passage] = deque()
@@ -84,6 +88,8 @@ class Pipeline:
         for inlet in self._inlets.values():
             inlet.sweep()
         self._waiting.sweep(self._is_ours)
+        if self._brake is not None:
+            self._brake.sweep(self._is_ours)
         self._entering = deque(filter(self._is_ours, self._entering))
         self._go_on()
         self._valve.check()
@@ -101,10 +107,14 @@ class Pipeline:
             return
         self._going_on = True
         try:
-            while self._entering and self._valve.has_room():
+            while self._entering and not self._braked and self._valve.has_room():
                 self._enter(self._entering.popleft())
         finally:
             self._going_on = False
+
+    @property
+    def _braked(self) -> bool:
+        return self._brake is not None and self._brake.on
 
     def _enter(self, passage: Passage) -> None:
         if self._waiting.holds(passage):
@@ -120,7 +130,7 @@ class Pipeline:
             self._waiting.wait_for(missing.key, passage, self._resume)
             return
         except Filtered as filtered:
-            self._end(passage, LeftOut(filtered.reason))
+            self._leave_out(passage, filtered.reason)
             return
         except Refused as error:
             if error.event_name:
@@ -129,14 +139,55 @@ class Pipeline:
             self._fail(passage, [Failure("", error)])
             return
         passage.event = Named(event.name, event.event_id, event.schema_id)
-        self._submit(passage, self._transform.parcels(passage, event))
+        parcels = self._transform.parcels(passage, event)
+        if self._brake is not None:
+            self._brake.decoded()
+            self._brake.shaped(passage)
+        self._submit(passage, parcels)
 
     def _resume(self, passages: Sequence[Passage]) -> None:
         """Go on with records whose writer schema is known now, or known to be refused."""
+        ours = [passage for passage in passages if self._is_ours(passage)]
+        for passage in ours:
+            if self._brake is not None and self._brake.is_probe(passage):
+                ours.remove(passage)
+                self._start(passage)
+                break
         # Before those that have not entered: of one key, those came later.
-        self._entering.extendleft(p for p in reversed(passages) if self._is_ours(p))
+        self._entering.extendleft(reversed(ours))
         self._go_on()
         self._valve.check()
+
+    # What the brake asks for.
+
+    def probe(self, passage: Passage) -> None:
+        """Try one record again, at once."""
+        passage.start_again()
+        self._start(passage)
+
+    def again(self, passages: Sequence[Passage]) -> None:
+        """Start these again, each before those that stand behind it in its partition."""
+        for passage in passages:
+            passage.start_again()
+        if passages:
+            entering = [*passages, *self._entering]
+            self._entering = deque(sorted(entering, key=lambda passage: passage.record.position))
+        self._go_on()
+        self._valve.check()
+
+    def bury(self, passage: Passage) -> None:
+        """Write the dead letter of a record that has failed."""
+        self._graveyard.bury(passage, self._buried)
+
+    def idle(self) -> bool:
+        """Whether nothing is on its way to Experience Platform."""
+        return all(inlet.idle for inlet in self._inlets.values())
+
+    def resting(self) -> Counter[TopicPartition]:
+        """Records in flight that end only when what the brake holds is mended, by partition."""
+        if self._brake is None or not self._brake.on:
+            return Counter()
+        return self._brake.resting() + Counter(passage.partition for passage in self._entering)
 
     def _submit(self, passage: Passage, parcels: Sequence[Parcel]) -> None:
         passage.open = len(parcels)
@@ -147,7 +198,7 @@ class Pipeline:
             if passage.failures:
                 self._fail(passage, passage.failures)
             else:
-                self._end(passage, LeftOut(FilterReason.NO_TARGET))
+                self._leave_out(passage, FilterReason.NO_TARGET)
 
     def outcome(self, parcel: Parcel, failure: Failure | None) -> None:
         """Take one message's outcome; the inlets call it once for each parcel."""
@@ -161,7 +212,10 @@ class Pipeline:
             self._made(passage, 0)
             self._fail(passage, passage.failures)
             self._go_on()
-        elif self._end(passage, DELIVERED) and passage.record.timestamp_ms is not None:
+            return
+        if self._brake is not None:
+            self._brake.passed(passage)
+        if self._end(passage, DELIVERED) and passage.record.timestamp_ms is not None:
             self._delivered(passage.record.timestamp_ms)
 
     def _made(self, passage: Passage, size: int) -> None:
@@ -174,11 +228,20 @@ class Pipeline:
             return
         if self._stop_at_fault is not None:
             self._stop_at_fault(passage)
+        elif self._brake is not None and self._brake.holds(passage):
+            self._valve.check()
         else:
             self._graveyard.bury(passage, self._buried)
 
     def _buried(self, passage: Passage) -> None:
+        if self._brake is not None:
+            self._brake.dead_lettered(passage)
         self._end(passage, DeadLettered(main_code(passage)))
+
+    def _leave_out(self, passage: Passage, reason: FilterReason) -> None:
+        if self._brake is not None:
+            self._brake.left_out(passage)
+        self._end(passage, LeftOut(reason))
 
     def _end(self, passage: Passage, ending: Ending) -> bool:
         ended = self._ledger.end(passage.partition, passage.epoch, passage.record.offset, ending)

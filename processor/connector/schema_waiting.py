@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from processor.connector.backoff import Backoff
+from processor.connector.chains import Chain, Ordered, chain_of
 from processor.connector.passage import Passage
 from processor.connector.pauses import Pauses
 from processor.errors import Code, Misconfigured, Refused, TryAgain
@@ -28,7 +29,7 @@ FETCHES_AT_ONCE = 8
 """Nonsense ids cost the registry no more than so many requests at a time."""
 
 Resume = Callable[[Sequence[Passage]], None]
-Chain = tuple[TopicPartition, bytes | int | None]
+Place = Chain | tuple[TopicPartition, int]
 
 
 class Registry(Protocol):
@@ -57,8 +58,8 @@ class SchemaWaiting:
         registry: asked for each schema once at a time.
         learn: told each schema, or why it is refused.
         grace_s: how long an unknown id is asked for before it is refused.
-        ordered: whether any target asks for order; if so, later records of a waiting record's key
-            wait behind it, and so do those without a key in its partition.
+        ordered: what the targets ask for; if so, later records of a waiting record's key wait
+            behind it, those without a key behind each other, or all of its partition.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class SchemaWaiting:
         learn: Callable[[SchemaKey, WriterSchema | Refused], None],
         *,
         grace_s: float,
-        ordered: bool,
+        ordered: Ordered,
         backoff: Backoff,
         pauses: Pauses,
         clock: Callable[[], float] = time.monotonic,
@@ -79,8 +80,8 @@ class SchemaWaiting:
         self._backoff = backoff
         self._pauses = pauses
         self._clock = clock
-        self._chains: dict[Chain, list[Passage]] = {}
-        self._by_schema: dict[SchemaKey, list[Chain]] = {}
+        self._chains: dict[Place, list[Passage]] = {}
+        self._by_schema: dict[SchemaKey, list[Place]] = {}
         self._asked: asyncio.Queue[tuple[SchemaKey, Resume]] = asyncio.Queue()
         self._free = asyncio.Semaphore(FETCHES_AT_ONCE)
         self._fetches: dict[SchemaKey, asyncio.Task[None]] = {}
@@ -155,9 +156,8 @@ class SchemaWaiting:
             if not self._parked_count[partition]:
                 del self._parked_count[partition], self._parked_bytes[partition]
 
-    def _chain_of(self, passage: Passage) -> Chain:
-        record = passage.record
-        return passage.partition, record.key if self._ordered else record.offset
+    def _chain_of(self, passage: Passage) -> Place:
+        return chain_of(passage, self._ordered) or (passage.partition, passage.record.offset)
 
     async def _fetch(self, key: SchemaKey, resume: Resume) -> None:
         self._learn(key, await self._verdict(key))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -257,7 +258,13 @@ class Task:
             self._source.flow(on=False)
         self.machine.drain()
         self._end_by_s = self._now_s() + self.limits.drain_s
-        return await self._ended(lambda: self.machine.ledger.in_flight_count <= self._at_fault)
+        return await self._ended(
+            lambda: self.machine.ledger.in_flight_count <= self._at_fault + self._resting().total()
+        )
+
+    def _resting(self) -> Counter[TopicPartition]:
+        """What a drain does not wait for: no time given would end it."""
+        return self.machine.pipeline.resting()
 
     async def _ended(self, condition: Callable[[], bool]) -> bool:
         """Whether it comes true within the time for a drain, and before the task ends."""
@@ -279,7 +286,9 @@ class Task:
         marks: dict[TopicPartition, Mark] = {}
         try:
             self.machine.drain()
-            await self._ended(lambda: not any(map(ledger.open_in, partitions)))
+            await self._ended(
+                lambda: all(ledger.open_in(p) <= self._resting()[p] for p in partitions)
+            )
             marks = {
                 p: m for p, m in ledger.committable().items() if epochs.get(p) == ledger.epoch_of(p)
             }

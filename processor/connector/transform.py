@@ -45,12 +45,13 @@ class Transform:
     def parcels(self, passage: Passage, event: Event) -> list[Parcel]:
         """The messages of one event; what fails is noted in the passage.
 
-        One target's failure does not keep the others back. Of a record from a dead-letter topic
-        only what had failed is made again.
+        One target's failure does not keep the others back. Of a record from a dead-letter topic,
+        or one that is sent again, only what had failed is made again.
         """
         parcels: list[Parcel] = []
+        passage.targets = ()
         targets = self._mapper.targets_of(event.name)
-        only = passage.story.targets if passage.story is not None else NOTHING
+        only = passage.only or (passage.story.targets if passage.story is not None else NOTHING)
         if only:
             failed = {name.partition("#")[0] for name in only}
             targets = tuple(target for target in targets if target in failed)
@@ -73,6 +74,8 @@ class Transform:
             passage.failures.append(Failure(target, error))
             return
         count = len(entities)
+        if count:
+            passage.targets += (target,)
         for index, mapped in enumerate(entities):
             name = f"{target}#{index}" if count > 1 else target
             if only and count > 1 and name not in only and target not in only:

@@ -38,6 +38,7 @@ class Valve:
     Args:
         turn: called with whether more records are wanted, each time that changes.
         rest: called with the partitions of which no more are wanted, each time that changes.
+        shut: whether nothing is wanted at all for now.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class Valve:
         rest: Callable[[Iterable[TopicPartition]], None],
         max_made_bytes: int = MADE_BYTES,
         parked: Parking | None = None,
+        shut: Callable[[], bool] = lambda: False,
     ) -> None:
         self._ledger = ledger
         self._max_records = max_records
         self._max_bytes = max_bytes
         self._max_made_bytes = max_made_bytes
         self._parked = parked
+        self._shut = shut
         self._turn = turn
         self._rest = rest
         self._open = True
@@ -68,11 +71,12 @@ class Valve:
     def check(self) -> None:
         """Look at what is in flight, and turn if need be."""
         count, size = self._ledger.in_flight_count, self._ledger.in_flight_bytes
+        shut = self._shut()
         if self._open:
-            if count >= self._max_records or size >= self._max_bytes:
+            if shut or count >= self._max_records or size >= self._max_bytes:
                 self._open = False
                 self._turn(False)  # noqa: FBT003 - the valve's two positions
-        elif 2 * count <= self._max_records and 2 * size <= self._max_bytes:
+        elif not shut and 2 * count <= self._max_records and 2 * size <= self._max_bytes:
             self._open = True
             self._turn(True)  # noqa: FBT003
         resting = self._ledger.full

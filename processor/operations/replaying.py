@@ -157,6 +157,7 @@ class _Replay:
             client_id=client_id,
             share=SHARE,
             turn=self._turn,
+            brakes=False,
             read_story=read_story,
         )
         give_up_s = settings.errors.retry_timeout_s

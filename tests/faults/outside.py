@@ -4,6 +4,7 @@ from tests.faults.row import Row
 
 INTEGRATION = "tests/integration"
 MACHINE = "tests/model/test_machine.py::test_the_promises_hold_whatever_happens"
+BRAKE = f"{INTEGRATION}/test_brake.py"
 REAL = f"{INTEGRATION}/test_fault_rows.py"
 SHAPES = f"{REAL}::test_one_bad_record_among_500_is_found_in_each_shape_of_answer"
 MODEL = "tests/model/test_outages.py"
@@ -114,8 +115,13 @@ AEP = (
     Row(
         "F41",
         "everything is refused: wrong schema, wrong organisation",
-        "a bounded number of dead letters, then the pipeline holds",
-        reason="the systemic brake has tests of its own",
+        "0/0/at most systemic_min of a kind; then it holds, and is resumed by a probe",
+        (
+            f"{BRAKE}::test_a_set_up_that_refuses_everything_holds_and_is_resumed_once_it_is_mended",
+            f"{BRAKE}::test_an_unknown_schema_for_everything_holds_and_a_stop_gives_it_back",
+            f"{BRAKE}::test_unmapped_events_and_a_few_bad_records_hold_nothing",
+            "tests/model/test_brake.py::test_what_was_refused_by_the_set_up_is_delivered_once_it_is_mended",
+        ),
     ),
     Row(
         "F42",

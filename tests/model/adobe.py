@@ -68,6 +68,7 @@ class Adobe:
         script: what becomes of the next requests; then ``standing`` holds.
         revoked: tokens that Experience Platform does not take any more.
         ims: ``ok``, ``away`` or ``silent``.
+        mended: it takes what it had refused for the set-up's sake.
         asked: the secrets that IMS was asked with, in that order.
     """
 
@@ -79,6 +80,7 @@ class Adobe:
     revoked: set[str] = field(default_factory=set)
     expires_s: dict[str, float] = field(default_factory=dict)
     ims: str = OK
+    mended: bool = False
     asked: list[str] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -307,7 +309,8 @@ class Platform(httpx.AsyncBaseTransport):
         accepted, refused, items = list[Key](), list[Key](), list[dict[str, Any]]()
         for place, (key, kind) in enumerate(zip(keys, kinds, strict=True)):
             chosen = bool(outcome.mask >> place & 1)
-            if key in judge.refused or key.target in kind.refused:
+            refused_before = key in judge.refused or key.target in kind.refused
+            if refused_before and not self._adobe.mended:
                 chosen, what = True, "mask"
             else:
                 what = outcome.what

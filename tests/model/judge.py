@@ -98,6 +98,7 @@ class Judge:
         )
         self.accepted: Counter[Key] = Counter()
         self.refused: set[Key] = set()
+        self.old_news_is_wrong = False
         self.skipped: set[int] = set()
         self.excused: set[Key] = set()
         self.unclean: set[TopicPartition] = set()
@@ -250,8 +251,19 @@ class Judge:
         self.excused.discard(key)
 
     def _in_order(self, who: str, key: Key) -> None:
-        """Earlier messages of its key were accepted, or failed: those let later ones go."""
+        """Earlier messages of its key were accepted, or failed: those let later ones go.
+
+        And what had failed, and is accepted all the same, comes before the later ones; where
+        nobody resets offsets or replays, which sends what became a letter once more.
+        """
         made = self.made[key.serial]
+        if self.old_news_is_wrong:
+            for later in self.log[made.partition]:
+                behind = later.record.offset > made.record.offset
+                if behind and later.record.key == made.record.key:
+                    for other in later.keys:
+                        if other.target == ORDERED and self.accepted[other]:
+                            self.broken("I8", f"{key} is accepted after {other}")
         for earlier in self.log[made.partition]:
             if earlier is made:
                 return

@@ -52,6 +52,7 @@ class Replay(Worker):
             client_id=self.who,
             share=1.0,
             turn=lambda _on: None,
+            brakes=False,
             read_story=_story,
         )
         with self._edges(wall):

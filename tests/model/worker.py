@@ -86,7 +86,7 @@ SETTINGS = Settings(
         request_timeout_s=30.0,
         drain_timeout_s=DRAIN_S,
     ),
-    errors=ErrorsSettings(retry_delay_max_s=10.0),
+    errors=ErrorsSettings(retry_delay_max_s=10.0, systemic_window=12, systemic_min=4),
 )
 
 

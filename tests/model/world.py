@@ -224,6 +224,18 @@ class World:
             held.what.set_result(outcome)
             self._pump(0.001)
 
+    def mend(self) -> None:
+        """What Experience Platform refused for the set-up's sake it takes from now on."""
+        self.adobe.standing = GOOD
+        self.adobe.mended = True
+
+    def release(self) -> None:
+        """An operator lets the letters go that the systemic brake holds."""
+        for worker in self.workers.values():
+            if worker.machine.brake is not None:
+                for hold in worker.machine.brake.holdings():
+                    worker.machine.brake.release(hold.kind_id)
+
     # What must hold.
 
     def check(self) -> None:
@@ -275,6 +287,7 @@ class World:
                 self.poll(name, MOST_POLLED)
             self._pump(step_s)
             self._company(left)
+            self.release()
             step_s = min(5.0, step_s * 1.2)
             self.check()
         if left:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from processor.connector.backoff import Backoff
+from processor.connector.chains import Ordered
 from processor.connector.passage import Passage
 from processor.connector.pauses import Pauses
 from processor.connector.schema_waiting import FETCHES_AT_ONCE, NoRegistry, SchemaWaiting
@@ -44,7 +45,7 @@ class Room:
         self,
         rule: Callable[[SchemaKey], WriterSchema | Exception],
         *,
-        ordered: bool = True,
+        ordered: Ordered = Ordered.BY_KEY,
         grace_s: float = 30.0,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -222,7 +223,8 @@ def test_without_order_nobody_waits_behind_another(run: Any) -> None:
     async def scenario() -> None:
         away = True
         room = Room(
-            lambda _: TryAgain("Away.", reason="schema_registry") if away else SCHEMA, ordered=False
+            lambda _: TryAgain("Away.", reason="schema_registry") if away else SCHEMA,
+            ordered=Ordered.NOT,
         )
         room.learnt[SchemaKey(1)] = SCHEMA
         room.enter(0, 7)
@@ -241,7 +243,7 @@ def test_without_order_nobody_waits_behind_another(run: Any) -> None:
 
 def test_nonsense_ids_ask_the_registry_only_so_many_at_a_time(run: Any) -> None:
     async def scenario() -> None:
-        room = Room(lambda _: UNKNOWN, ordered=False, grace_s=5.0)
+        room = Room(lambda _: UNKNOWN, ordered=Ordered.NOT, grace_s=5.0)
         for offset in range(500):
             room.enter(offset, offset + 1)
         await room.passes(600.0)
@@ -331,7 +333,7 @@ def test_without_a_registry_records_wait_and_it_is_said(run: Any) -> None:
             nobody,
             lambda *_: pytest.fail("there is nothing to learn"),
             grace_s=0.0,
-            ordered=True,
+            ordered=Ordered.BY_KEY,
             backoff=Backoff(2.0),
             pauses=pauses,
         )

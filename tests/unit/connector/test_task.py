@@ -1,4 +1,5 @@
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -32,6 +33,7 @@ class Engine:
         self.draining: list[bool] = []
         self.carried: list[Record] = []
         self.made_room = 0
+        self.rests: Counter[TopicPartition] = Counter()
         self.broken: Exception | None = None
         self.defect: Exception | None = None
         self.closed = False
@@ -55,6 +57,9 @@ class Engine:
 
     def given_back(self) -> None:
         self.made_room += 1
+
+    def resting(self) -> Counter[TopicPartition]:
+        return self.rests
 
     def drain(self, *, draining: bool = True) -> None:
         self.draining.append(draining)
@@ -179,6 +184,23 @@ def test_a_stop_that_does_not_drain_in_time_commits_what_ended_and_says_so(run: 
         assert since_s() == pytest.approx(25.0, abs=0.1)
         assert job.tap.closed_with == {ZERO: Mark(1)}
         assert job.released == {ReleaseReason.STOPPED: 1}
+
+    run(scenario())
+
+
+def test_a_stop_does_not_wait_for_what_only_a_mend_can_end(run: Any) -> None:
+    async def scenario() -> None:
+        job = Job(drain_s=25.0)
+        await job.assigned(ZERO)
+        job.engine.end(ZERO, 0)
+        job.engine.rests[ZERO] = 2
+        since_s = elapsed_s()
+        job.task.stop()
+
+        assert await job.running is True
+        assert since_s() < 1.0
+        assert job.tap.closed_with == {ZERO: Mark(1)}
+        assert job.released == {ReleaseReason.STOPPED: 2}
 
     run(scenario())
 

@@ -1,0 +1,137 @@
+"""A set-up that refuses everything, in virtual time: few letters, the order kept, all resumed."""
+
+import random
+
+import pytest
+
+from tests.model.adobe import Outcome
+from tests.model.kafka import PARTITIONS
+from tests.model.worker import SETTINGS
+from tests.model.world import World
+
+LEAST = SETTINGS.errors.systemic_min
+ALL = Outcome("mask", mask=(1 << 64) - 1)
+TARGETS = 2
+
+
+def held(world: World) -> int:
+    brakes = (worker.machine.brake for worker in world.workers.values())
+    return sum(hold.records for brake in brakes if brake for hold in brake.holdings())
+
+
+def fill(world: World, draw: random.Random, count: int) -> None:
+    for _ in range(count):
+        kind = draw.choice(["state", "good", "both", "several", "state"])
+        world.produce(draw.choice(PARTITIONS), draw.choice([b"a", b"b", b"c", None]), kind)
+
+
+def passes(world: World, seconds: int, budget: int = 6) -> None:
+    for _ in range(seconds):
+        for name in world.workers:
+            world.poll(name, budget)
+        world.advance(1.0)
+        world.check()
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_what_was_refused_by_the_set_up_is_delivered_once_it_is_mended(seed: int) -> None:
+    draw = random.Random(seed)
+    random.seed(seed)
+    with World() as world:
+        world.judge.old_news_is_wrong = True
+        world.start("left")
+        fill(world, draw, draw.choice([0, 10, 30]))
+        passes(world, 5)
+        world.adobe.standing = ALL
+        fill(world, draw, 60)
+        passes(world, draw.choice([20, 120]))
+        waited = held(world)
+        if draw.random() < 0.3:
+            world.move(PARTITIONS[1], "left")
+        world.mend()
+        fill(world, draw, 10)
+        passes(world, 60)
+        letters = len({letter.source for letter in world.judge.letters})
+        still_held = held(world)
+        world.finish()
+
+        assert waited
+        assert still_held == 0
+        assert letters <= TARGETS * LEAST
+        assert len({letter.source for letter in world.judge.letters}) == letters
+
+
+def test_only_what_had_failed_is_sent_again() -> None:
+    """One of two targets refuses everything; what the other one has accepted stays as it is."""
+    with World() as world:
+        world.judge.old_news_is_wrong = True
+        world.start("left")
+        for _ in range(20):
+            world.produce(PARTITIONS[0], b"a", "refused")
+        passes(world, 10)
+        waited = held(world)
+        world.mend()
+        passes(world, 30)
+        accepted = world.judge.accepted
+        world.finish()
+
+        assert waited
+        assert set(accepted.values()) == {1}
+        assert accepted.total() >= 2 * 20 - LEAST
+
+
+def test_a_hand_over_does_not_wait_for_what_is_held_and_its_next_owner_goes_on() -> None:
+    with World() as world:
+        world.judge.old_news_is_wrong = True
+        world.start("left")
+        world.adobe.standing = ALL
+        for _ in range(20):
+            world.produce(PARTITIONS[0], b"a", "good")
+        passes(world, 10)
+        waited = held(world)
+        world.start("right")
+        before_s = world.loop.time()
+        world.move(PARTITIONS[0], "right")
+        took_s = world.loop.time() - before_s
+        world.mend()
+        world.finish()
+
+        assert waited
+        assert took_s < 1.0
+        assert len(world.judge.letters) <= LEAST
+
+
+def test_a_stop_gives_back_what_is_held() -> None:
+    with World() as world:
+        world.judge.old_news_is_wrong = True
+        world.start("left")
+        world.adobe.standing = ALL
+        for _ in range(20):
+            world.produce(PARTITIONS[0], b"a", "state")
+        passes(world, 10)
+        waited = held(world)
+        before_s = world.loop.time()
+        world.stop("left")
+        took_s = world.loop.time() - before_s
+        world.mend()
+        world.finish()
+
+        assert waited
+        assert took_s < 1.0
+
+
+def test_released_they_are_letters_and_the_task_goes_on() -> None:
+    with World() as world:
+        world.judge.old_news_is_wrong = True
+        world.start("left")
+        world.adobe.standing = ALL
+        for _ in range(30):
+            world.produce(PARTITIONS[0], b"a", "good")
+        passes(world, 10)
+        world.release()
+        passes(world, 10)
+        letters = len(world.judge.letters)
+        world.mend()
+        world.finish()
+
+        assert letters == 30
