@@ -142,7 +142,8 @@ class Brake:
 
     def shaped(self, passage: Passage) -> None:
         """Messages were made of a record, for all its targets or some."""
-        failed = {failure.target.partition("#")[0] for failure in passage.failures}
+        failures = passage.failures
+        failed = {f.target.partition("#")[0] for f in failures} if failures else ()
         for target in passage.targets:
             if target not in failed:
                 self._judge.sound((SHAPING, target))

@@ -83,6 +83,11 @@ class _Window:
     alike: Counter[Kind] = field(default_factory=Counter)
     runs: deque[_Run] = field(default_factory=deque)
 
+    @property
+    def calm(self) -> bool:
+        """Whether it is full of sound records, so that another one changes nothing."""
+        return self.total == self.size and len(self.runs) == 1 and self.runs[0].kind is None
+
     def add(self, kind: Kind | None) -> None:
         if self.runs and self.runs[-1].kind == kind:
             self.runs[-1].count += 1
@@ -141,7 +146,9 @@ class Judge:
 
     def sound(self, step: Step) -> None:
         """A record came through this step, or failed at it by what no set-up causes."""
-        self._add(step, None)
+        window = self._windows.get(step)
+        if window is None or not window.calm or self._suspected or self._let_be:
+            self._add(step, None)
 
     def failed(self, kind: Kind) -> Verdict:
         """A record failed so; gives whose fault that is, as far as can be seen now."""
