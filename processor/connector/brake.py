@@ -371,7 +371,8 @@ class Brake:
 
     def _pause_s(self) -> float | None:
         """How long nothing has to be done without anybody waking us."""
-        due = [holding.due_s for holding in self._holding.values() if holding.probe is None]
+        holdings = self._holding.values()
+        due = [holding.due_s for holding in holdings if holding.probe is None or holding.mended]
         if self._judge.due_s is not None and not self._holding:
             due.append(self._judge.due_s)
         if not due:

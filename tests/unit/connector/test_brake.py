@@ -230,6 +230,29 @@ def test_nothing_is_tried_or_resumed_while_requests_are_on_their_way(run: Run) -
     run(scenario())
 
 
+def test_it_is_resumed_as_soon_as_nothing_is_on_its_way_any_more(run: Run) -> None:
+    async def scenario() -> None:
+        road = Road()
+        road.fails(30)
+        passes = road.probe
+
+        def passes_while_another_is_on_its_way(passage: Passage) -> None:
+            road.busy = True
+            passes(passage)
+
+        road.probe = passes_while_another_is_on_its_way  # type: ignore[method-assign]
+        road.at_fault = set()
+        await asyncio.sleep(20)
+        while_busy = list(road.restarted)
+        road.busy = False
+        await asyncio.sleep(1)
+
+        assert while_busy == []
+        assert len(road.restarted) == 20
+
+    run(scenario())
+
+
 def test_released_they_become_letters_and_so_do_those_that_follow(run: Run) -> None:
     async def scenario() -> None:
         road = Road()
