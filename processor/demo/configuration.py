@@ -55,6 +55,7 @@ org_id = "{ORG_ID}"
 tenant = "acme"
 {targets}
 [errors]
+systemic_min = 1000
 deadletterqueue_topic_replication_factor = {replication_factor}
 
 [state]
