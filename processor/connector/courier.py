@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable
 
 from aiolimiter import AsyncLimiter
+from anyio import CapacityLimiter
 
 from processor.connector.backoff import Backoff
+from processor.connector.concurrency import Concurrency
 from processor.connector.pauses import Pauses
 from processor.errors import Misconfigured, TryAgain
 from processor.experience_platform.answers import (
+    Again,
     Answer,
     Away,
     RequestRefused,
@@ -31,6 +34,7 @@ TOKEN_KEPT_S = 5.0
 the new one is refused as well the token is not at fault, and IMS throttles who buys many."""
 
 TOKEN_KEPT_MAX_S = 60.0
+PUT_OFF = frozenset({429, 503})
 REFUSALS_FORGOTTEN_S = 600.0
 
 
@@ -85,7 +89,9 @@ class Courier:
         self._pauses = pauses
         self._metrics = metrics
         self._clock = clock
-        self._slots = asyncio.Semaphore(settings.max_in_flight)
+        self._concurrency = Concurrency(settings.max_in_flight)
+        self._slots = CapacityLimiter(settings.max_in_flight)
+        self._taken: list[object] = []
         self._requests = Rate(settings.requests_per_second * share)
         self._messages = Rate(settings.messages_per_second * share)
         self._token_lock = asyncio.Lock()
@@ -97,11 +103,13 @@ class Courier:
 
     async def slot(self) -> None:
         """Wait for one of the slots; :meth:`leave` gives it back."""
-        await self._slots.acquire()
+        slot = object()
+        await self._slots.acquire_on_behalf_of(slot)
+        self._taken.append(slot)
 
     def leave(self) -> None:
         """Give a slot back."""
-        self._slots.release()
+        self._slots.release_on_behalf_of(self._taken.pop())
 
     def hold(self, seconds: float) -> None:
         """Send nothing for so long: Experience Platform throttles the whole organisation."""
@@ -131,7 +139,18 @@ class Courier:
         self._metrics.requests.labels(target, label_of(answer)).inc()
         if isinstance(answer, TokenRefused):
             self._replace(token)
+        self._adapt(answer, started_s)
         return answer
+
+    def _adapt(self, answer: Answer, started_s: float) -> None:
+        """Let the answer say how many requests may be in flight from now on."""
+        if puts_off(answer):
+            self._concurrency.refused(started_s, self._clock())
+        elif isinstance(answer, Settled):
+            in_use = self._slots.borrowed_tokens
+            self._concurrency.answered(started_s, self._clock(), in_use=in_use)
+        self._slots.total_tokens = self._concurrency.limit
+        self._metrics.concurrency_limit.set(self._concurrency.limit)
 
     def _replace(self, token: Token) -> None:
         """Have a refused token replaced, unless that was done just before."""
@@ -177,6 +196,17 @@ class Courier:
         """Close the connections."""
         await self._collection.aclose()
         await self._tokens.aclose()
+
+
+def puts_off(answer: Answer) -> bool:
+    """Whether Experience Platform has no room for it now, or for a message of it."""
+    match answer:
+        case Away():
+            return True
+        case Settled(verdicts=verdicts):
+            return any(isinstance(v, Again) and v.status in PUT_OFF for v in verdicts)
+        case _:
+            return False
 
 
 def label_of(answer: Answer) -> str:

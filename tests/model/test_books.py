@@ -62,6 +62,10 @@ def account() -> None:
     the_ledger_knows_its_size()
     the_ledger_knows_what_its_metadata_could_take()
     with World() as world:
+        world.start("left")
+        fresh = read(beat_of(world.workers["left"]).metrics)
+        assert fresh["concurrency_limit",] == MOST_REQUESTS
+    with World() as world:
         begins(world)
         worker = world.workers["left"]
         assert read(beat_of(worker).metrics)["paused", "experience_platform"] == 1
@@ -151,7 +155,7 @@ def requests_are_counted(world: World, worker: Worker, samples: Samples) -> None
 
 
 def the_task_is_counted(world: World, worker: Worker, samples: Samples) -> None:
-    assert samples["concurrency_limit",] == MOST_REQUESTS
+    assert 1 <= samples["concurrency_limit",] < MOST_REQUESTS  # there was a 503
     assert samples["paused", "experience_platform"] == 0
     assert 0 < samples["token_expires_in_seconds",] <= TOKEN_LIFE_S
     assert samples["token_refresh_total", "bought"] == worker.ims.granted == 1

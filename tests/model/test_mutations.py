@@ -6,7 +6,7 @@ same run is clean.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 
@@ -93,6 +93,18 @@ def a_letter_waits(world: World) -> None:
 
 def an_outage(world: World) -> None:
     world.adobe.standing = Outcome("503")
+    begun(world, *(["good"] * 9), "state")
+    world.poll("left", 6)
+    for _ in range(10):
+        world.advance(1.5)
+
+
+def an_outage_with_all_slots(world: World) -> None:
+    """The limit of requests in flight, which falls to one as well, is kept where it is."""
+    world.adobe.standing = Outcome("503")
+    world.start("left")
+    courier = cast("Any", world.workers["left"].machine)._courier  # noqa: SLF001 - a defence less
+    courier._concurrency.refused = lambda *_: None  # noqa: SLF001
     begun(world, *(["good"] * 9), "state")
     world.poll("left", 6)
     for _ in range(10):
@@ -330,7 +342,7 @@ MUTATIONS = {
         Courier, "hold", (("self._clock() + seconds", "self._clock()"),), throttled, {"I17"}
     ),
     "probe with everything": Mutation(
-        Inlet, "_may_send", (("(not self._running and ", "("),), an_outage, {"I17"}
+        Inlet, "_may_send", (("(not self._running and ", "("),), an_outage_with_all_slots, {"I17"}
     ),
 }
 RUNS = sorted({mutation.run for mutation in MUTATIONS.values()}, key=lambda run: run.__name__)

@@ -10,6 +10,7 @@ from processor.connector.pauses import Pauses
 from processor.errors import Code, Misconfigured, Refused, TryAgain
 from processor.experience_platform.answers import (
     Accepted,
+    Again,
     Answer,
     Away,
     RequestRefused,
@@ -25,6 +26,7 @@ from processor.experience_platform.ims import ImsTokens, Token
 from processor.settings.models import DeliverySettings
 from processor.telemetry.metrics import TaskMetrics
 
+LIMIT = "processor_concurrency_limit"
 UNLIMITED = {"requests_per_second": 0.0, "messages_per_second": 0.0}
 
 
@@ -280,3 +282,55 @@ REFUSED = Refused("No.", code=Code.DELIVERY_REFUSED, http_status=422)
 )
 def test_every_answer_has_a_label(answer: Answer, label: str) -> None:
     assert label_of(answer) == label
+
+
+def test_what_is_put_off_takes_slots_away_and_what_is_taken_gives_them_back(run: Any) -> None:
+    async def scenario() -> None:
+        post = Post(max_in_flight=8)
+
+        def limit() -> float:
+            return cast("float", post.metrics.registry.get_sample_value(LIMIT))
+
+        async def busy(count: int) -> int:
+            """How many of so many that ask get a slot."""
+            waiting = [asyncio.create_task(post.courier.slot()) for _ in range(count)]
+            await asyncio.sleep(0.01)
+            got = sum(task.done() for task in waiting)
+            for task in waiting:
+                task.cancel()
+            for _ in range(got):
+                post.courier.leave()
+            return got
+
+        before = (limit(), await busy(12))
+        for answer in (Away("throttled", None, 429), Settled((Accepted("x"), Again(503, None)))):
+            post.inlets.answer = answer
+            await post.send()
+            await asyncio.sleep(1.0)
+        fewer = (limit(), await busy(12))
+        post.inlets.answer = Settled((Accepted("x"),))
+        for _ in range(100):
+            slots = int(limit())
+            await asyncio.gather(*(post.courier.slot() for _ in range(slots)))
+            await asyncio.gather(*(post.send() for _ in range(slots)))
+            for _ in range(slots):
+                post.courier.leave()
+
+        assert before == (8, 8)
+        assert fewer == (2, 2)
+        assert (limit(), await busy(12)) == (8, 8)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("answer", [
+    ServerError(500, ""), TokenRefused(401), Settled((Again(500, None),)), Unreadable("no", 200),
+])  # fmt: skip
+def test_what_may_be_the_messages_fault_takes_no_slots_away(run: Any, answer: Answer) -> None:
+    async def scenario() -> None:
+        post = Post(inlets=Inlets(answer), max_in_flight=8)
+        await post.send()
+
+        assert post.metrics.registry.get_sample_value(LIMIT) == 8
+
+    run(scenario())
