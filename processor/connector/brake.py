@@ -25,15 +25,16 @@ from typing import Protocol
 from processor.connector.backoff import Backoff
 from processor.connector.chains import Chain, Ordered, chain_of
 from processor.connector.hold import Hold
-from processor.connector.judge import CODES, DECODING, DELIVERY, SHAPING, Judge, Kind, Verdict
+from processor.connector.judge import CODES, Judge, Kind, Step, Verdict
 from processor.connector.mends import mend_of
 from processor.connector.passage import Passage
 from processor.connector.pauses import Pauses
+from processor.errors import Stage
 from processor.kafka.letter import now_rfc3339
 from processor.record import TopicPartition
 
 REASON = "systemic"
-DECODED = (DECODING, "")
+DECODED: Step = (Stage.VALUE_CONVERTER, "")
 LOOK_S = 0.05
 """How often to look whether what was on its way has come back."""
 
@@ -138,20 +139,19 @@ class Brake:
 
     def decoded(self) -> None:
         """A record was decoded."""
-        self._judge.sound(DECODED)
+        self._sound(DECODED)
 
     def shaped(self, passage: Passage) -> None:
         """Messages were made of a record, for all its targets or some."""
-        failures = passage.failures
-        failed = {f.target.partition("#")[0] for f in failures} if failures else ()
+        failed = {kind.target for kind in kinds_of(passage)} if passage.failures else ()
         for target in passage.targets:
             if target not in failed:
-                self._judge.sound((SHAPING, target))
+                self._sound((Stage.TRANSFORMATION, target))
 
     def passed(self, passage: Passage) -> None:
         """A record was delivered."""
         for target in passage.targets:
-            self._judge.sound((DELIVERY, target))
+            self._sound((Stage.TASK_PUT, target))
         if self._holding and (tried := self._tried(passage)) is not None:
             self._holding[tried].mended = True
             self._wake.set()
@@ -250,9 +250,14 @@ class Brake:
         """Let the judge know where the record did not fail, or not in a way it judges."""
         judged = {kind.step for kind in kinds if kind.code in CODES}
         failed = {kind.step for kind in kinds}
-        made = {(DELIVERY, target) for target in passage.targets}
+        made = {(Stage.TASK_PUT, target) for target in passage.targets}
         for step in (made | failed) - judged:
-            self._judge.sound(step)
+            self._sound(step)
+
+    def _sound(self, step: Step) -> None:
+        self._judge.sound(step)
+        if self._judge.ripe:
+            self._wake.set()
 
     def _tried(self, passage: Passage) -> Kind | None:
         """The kind for which this record is tried, if it is."""

@@ -103,7 +103,7 @@ class Courier:
 
     async def slot(self) -> None:
         """Wait for one of the slots; :meth:`leave` gives it back."""
-        slot = object()
+        slot = object()  # the limiter wants to know its borrowers; to us they are alike
         await self._slots.acquire_on_behalf_of(slot)
         self._taken.append(slot)
 

@@ -16,28 +16,19 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from processor.errors import Code, fingerprint
+from processor.errors import Code, Stage, fingerprint
 
 QUIET_S = 60.0
 QUIET_RECORDS = 10
 """On a quiet topic, so many records in so many seconds are enough to judge by."""
 
-DECODING, SHAPING, DELIVERY = "decoding", "shaping", "delivery"
-_STEPS = {
-    "decode": DECODING,
-    "event": DECODING,
-    "mapping": SHAPING,
-    "gate": SHAPING,
-    "delivery": DELIVERY,
-}
-
 CODES = frozenset({Code.DECODE_UNKNOWN_SCHEMA_ID, Code.DELIVERY_REFUSED}) | {
-    code for code in Code if _STEPS[code.partition(".")[0]] == SHAPING
+    code for code in Code if code.stage is Stage.TRANSFORMATION
 }
 """What a set-up can cause."""
 
-Step = tuple[str, str]
-"""Decoding, shaping or delivery, and the target, which is empty for decoding."""
+Step = tuple[Stage, str]
+"""A stage and the target, which is empty before any."""
 
 
 class Kind(NamedTuple):
@@ -54,7 +45,7 @@ class Kind(NamedTuple):
     @property
     def step(self) -> Step:
         """Where they failed."""
-        return _STEPS[self.code.partition(".")[0]], self.target
+        return self.code.stage, self.target
 
 
 class Verdict(Enum):
@@ -185,6 +176,11 @@ class Judge:
             for kind, suspicion in self._suspected.items()
             if suspicion.records >= self._window or now_s >= suspicion.since_s + QUIET_S
         ]
+
+    @property
+    def ripe(self) -> bool:
+        """Whether enough records came since a suspicion to decide it before its time."""
+        return any(suspicion.records >= self._window for suspicion in self._suspected.values())
 
     @property
     def due_s(self) -> float | None:

@@ -148,13 +148,11 @@ class Pipeline:
     def _resume(self, passages: Sequence[Passage]) -> None:
         """Go on with records whose writer schema is known now, or known to be refused."""
         ours = [passage for passage in passages if self._is_ours(passage)]
-        for passage in ours:
-            if self._brake is not None and self._brake.is_probe(passage):
-                ours.remove(passage)
-                self._start(passage)
-                break
+        probes = [p for p in ours if self._brake is not None and self._brake.is_probe(p)]
+        for probe in probes:
+            self._start(probe)
         # Before those that have not entered: of one key, those came later.
-        self._entering.extendleft(reversed(ours))
+        self._entering.extendleft(p for p in reversed(ours) if p not in probes)
         self._go_on()
         self._valve.check()
 

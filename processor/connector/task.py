@@ -286,9 +286,12 @@ class Task:
         marks: dict[TopicPartition, Mark] = {}
         try:
             self.machine.drain()
-            await self._ended(
-                lambda: all(ledger.open_in(p) <= self._resting()[p] for p in partitions)
-            )
+
+            def nothing_ends_any_more() -> bool:
+                resting = self._resting()
+                return all(ledger.open_in(p) <= resting[p] for p in partitions)
+
+            await self._ended(nothing_ends_any_more)
             marks = {
                 p: m for p, m in ledger.committable().items() if epochs.get(p) == ledger.epoch_of(p)
             }

@@ -55,7 +55,7 @@ org_id = "{ORG_ID}"
 tenant = "acme"
 {targets}
 [errors]
-systemic_min = 1000
+systemic_min = 1000  # the demo's mistake makes more letters than the brake lets through at once
 deadletterqueue_topic_replication_factor = {replication_factor}
 
 [state]

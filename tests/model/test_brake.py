@@ -1,10 +1,12 @@
 """A set-up that refuses everything, in virtual time: few letters, the order kept, all resumed."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from tests.model.adobe import Outcome
+from tests.model.adobe import GOOD, Outcome
 from tests.model.kafka import PARTITIONS
 from tests.model.worker import SETTINGS
 from tests.model.world import World
@@ -25,12 +27,17 @@ def fill(world: World, draw: random.Random, count: int) -> None:
         world.produce(draw.choice(PARTITIONS), draw.choice([b"a", b"b", b"c", None]), kind)
 
 
-def passes(world: World, seconds: int, budget: int = 6) -> None:
-    for _ in range(seconds):
-        for name in world.workers:
-            world.poll(name, budget)
-        world.advance(1.0)
-        world.check()
+@contextmanager
+def refused(count: int, kind: str, by: Outcome = ALL) -> Iterator[World]:
+    """So many records of one key that have been answered so, and are held by now."""
+    with World() as world:
+        world.judge.old_news_is_wrong = True
+        world.start("left")
+        world.adobe.standing = by
+        for _ in range(count):
+            world.produce(PARTITIONS[0], b"a", kind)
+        world.passes(10)
+        yield world
 
 
 @pytest.mark.parametrize("seed", range(24))
@@ -41,16 +48,16 @@ def test_what_was_refused_by_the_set_up_is_delivered_once_it_is_mended(seed: int
         world.judge.old_news_is_wrong = True
         world.start("left")
         fill(world, draw, draw.choice([0, 10, 30]))
-        passes(world, 5)
+        world.passes(5)
         world.adobe.standing = ALL
         fill(world, draw, 60)
-        passes(world, draw.choice([20, 120]))
+        world.passes(draw.choice([20, 120]))
         waited = held(world)
         if draw.random() < 0.3:
             world.move(PARTITIONS[1], "left")
         world.mend()
         fill(world, draw, 10)
-        passes(world, 60)
+        world.passes(60)
         letters = len({letter.source for letter in world.judge.letters})
         still_held = held(world)
         world.finish()
@@ -63,15 +70,10 @@ def test_what_was_refused_by_the_set_up_is_delivered_once_it_is_mended(seed: int
 
 def test_only_what_had_failed_is_sent_again() -> None:
     """One of two targets refuses everything; what the other one has accepted stays as it is."""
-    with World() as world:
-        world.judge.old_news_is_wrong = True
-        world.start("left")
-        for _ in range(20):
-            world.produce(PARTITIONS[0], b"a", "refused")
-        passes(world, 10)
+    with refused(20, "refused", by=GOOD) as world:
         waited = held(world)
         world.mend()
-        passes(world, 30)
+        world.passes(30)
         accepted = world.judge.accepted
         world.finish()
 
@@ -81,13 +83,7 @@ def test_only_what_had_failed_is_sent_again() -> None:
 
 
 def test_a_hand_over_does_not_wait_for_what_is_held_and_its_next_owner_goes_on() -> None:
-    with World() as world:
-        world.judge.old_news_is_wrong = True
-        world.start("left")
-        world.adobe.standing = ALL
-        for _ in range(20):
-            world.produce(PARTITIONS[0], b"a", "good")
-        passes(world, 10)
+    with refused(20, "good") as world:
         waited = held(world)
         world.start("right")
         before_s = world.loop.time()
@@ -102,13 +98,7 @@ def test_a_hand_over_does_not_wait_for_what_is_held_and_its_next_owner_goes_on()
 
 
 def test_a_stop_gives_back_what_is_held() -> None:
-    with World() as world:
-        world.judge.old_news_is_wrong = True
-        world.start("left")
-        world.adobe.standing = ALL
-        for _ in range(20):
-            world.produce(PARTITIONS[0], b"a", "state")
-        passes(world, 10)
+    with refused(20, "state") as world:
         waited = held(world)
         before_s = world.loop.time()
         world.stop("left")
@@ -121,15 +111,9 @@ def test_a_stop_gives_back_what_is_held() -> None:
 
 
 def test_released_they_are_letters_and_the_task_goes_on() -> None:
-    with World() as world:
-        world.judge.old_news_is_wrong = True
-        world.start("left")
-        world.adobe.standing = ALL
-        for _ in range(30):
-            world.produce(PARTITIONS[0], b"a", "good")
-        passes(world, 10)
+    with refused(30, "good") as world:
         world.release()
-        passes(world, 10)
+        world.passes(10)
         letters = len(world.judge.letters)
         world.mend()
         world.finish()

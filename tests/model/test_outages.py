@@ -37,7 +37,7 @@ def registry(world: World) -> None:
 
 
 def broker(world: World) -> None:
-    """Nothing is acknowledged; nothing can be polled either, see :func:`passes`."""
+    """Nothing is acknowledged; nothing can be polled either, see :meth:`World.passes`."""
     world.kafka.commits.extend(["fail"] * 10 * OUTAGE_S)
     world.kafka.letters.extend(["fail"] * 10 * OUTAGE_S)
 
@@ -60,14 +60,6 @@ def fill(world: World, count: int, *kinds: str) -> None:
         world.produce(PARTITIONS[number % 2], b"key%d" % (number % 5), kinds[number % len(kinds)])
 
 
-def passes(world: World, seconds: int, budget: int = 6) -> None:
-    for _ in range(seconds):
-        for name in world.workers:
-            world.poll(name, budget)
-        world.advance(1.0)
-        world.check()
-
-
 def committed(world: World) -> int:
     return sum(world.judge.committed.get(p, Mark(0)).offset for p in PARTITIONS)
 
@@ -78,12 +70,12 @@ def test_ten_minutes_of_an_outage_write_no_dead_letter(outage: str) -> None:
     with World() as world:
         world.start("left")
         fill(world, 8, *KINDS)
-        passes(world, 5)
+        world.passes(5)
         before = committed(world)
         OUTAGES[outage](world)
         fill(world, 20, *kinds)
 
-        passes(world, OUTAGE_S, budget=0 if outage == "broker" else 6)
+        world.passes(OUTAGE_S, budget=0 if outage == "broker" else 6)
 
         during, open_ones = committed(world), world.judge.everything_ended()
         assert before == 8
@@ -99,12 +91,12 @@ def test_a_secret_that_is_revoked_in_mid_load_gives_way_to_the_next() -> None:
         world.adobe.good_secrets = {"one", "two"}
         world.start("left")
         fill(world, 12, *KINDS)
-        passes(world, 1)
+        world.passes(1)
         world.adobe.good_secrets = {"two"}
         world.adobe.revoke_tokens()
         fill(world, 12, *KINDS)
 
-        passes(world, 20)
+        world.passes(20)
 
         assert world.adobe.asked == ["one", "one", "two"]
         assert committed(world) == 24
@@ -116,13 +108,13 @@ def test_while_no_secret_is_good_each_is_tried_once_a_step() -> None:
     with World() as world:
         world.start("left")
         fill(world, 12, *KINDS)
-        passes(world, 1)
+        world.passes(1)
         world.adobe.good_secrets = set()
         world.adobe.revoke_tokens()
         del world.adobe.asked[:]
         fill(world, 12, *KINDS)
 
-        passes(world, OUTAGE_S)
+        world.passes(OUTAGE_S)
 
         asked = world.adobe.asked
         steps = [asked[place : place + 2] for place in range(0, len(asked), 2)]

@@ -100,6 +100,14 @@ class World:
         for name in self.workers:
             self.poll(name, 0)
 
+    def passes(self, seconds: int, budget: int = 6) -> None:
+        """Seconds in which every instance polls and everybody is held to the invariants."""
+        for _ in range(seconds):
+            for name in self.workers:
+                self.poll(name, budget)
+            self.advance(1.0)
+            self.check()
+
     def wall_jump(self, seconds: float) -> None:
         """The wall clock is set."""
         self._wall_s += seconds

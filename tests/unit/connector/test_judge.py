@@ -132,7 +132,7 @@ def test_failures_of_another_kind_are_not_alike() -> None:
 
 def test_what_one_step_knows_sooner_says_nothing_of_the_next() -> None:
     court = Court()
-    court.sound(1000, ("shaping", "event"))
+    court.sound(1000, OTHER.step)
 
     assert court.failed(10)[-1] is SET_UP
     assert court.failed(2, OTHER) == [RECORD, RECORD]
