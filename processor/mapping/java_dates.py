@@ -210,7 +210,7 @@ def millis_formatter(pattern: str) -> Callable[[float], str]:
     Raises:
         PatternError: the pattern holds a letter that is not supported.
     """
-    if pattern in {MILLIS, "yyyy-MM-dd'T'HH:mm:ss.SSSXXX", "yyyy-MM-dd'T'HH:mm:ss.SSSXX"}:
+    if pattern in {MILLIS, f"{MILLIS}X", f"{MILLIS}XX"}:  # one, two or three X: in UTC all are Z
         return _format_millis_utc
     of_moment = formatter(pattern)
     return lambda milliseconds: of_moment(from_millis(milliseconds))
@@ -346,8 +346,8 @@ KNOWN_FORMATS = (
     # Not on Adobe's list, but in the examples of its functions:
     "yyyy-MM-dd HH:mm:ss",
     "yyyy-MM-dd HH:mm",
-    "yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
-    "yyyy-MM-dd'T'HH:mm:ssXXX",
+    "yyyy-MM-dd'T'HH:mm:ss.SSSXXX",  # X, XX and XXX: Java's letters for an offset
+    "yyyy-MM-dd'T'HH:mm:ssXXX",  # likewise
 )
 """Tried in this order when `date` has no format; the first that fits wins.
 

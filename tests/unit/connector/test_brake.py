@@ -276,6 +276,7 @@ def test_after_sound_records_the_surplus_waits_until_enough_is_seen(run: Run) ->
         road.passes(100)
         road.fails(14)
         suspected = (len(road.letters), road.brake.on, road.brake.resting().total())
+        await asyncio.sleep(0.1)
         road.passes(36)  # with the four that wait, a window
         await asyncio.sleep(0.1)
 

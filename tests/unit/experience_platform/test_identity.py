@@ -156,7 +156,7 @@ def test_an_email_is_trimmed_and_lowered_or_left_out(value: object, expected: st
         ("911234500000", "US", "+911234500000"),
         ("98765", "IN", None),
         ("1-800-FLOWERS", "US", None),
-        ("91XXXXXX0000", "IN", None),
+        ("91XXXXXX0000", "IN", None),  # masked by who sends it
         ("911234500000\r\n1", "", None),
         ("", "IN", None),
         ("null", "IN", None),

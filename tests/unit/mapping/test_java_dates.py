@@ -35,7 +35,7 @@ INDIA = timezone(timedelta(hours=5, minutes=30))
         ("hh:mm a", "02:07 PM"),
         ("k K", "14 2"),
         ("S SSS SSSSSS SSSSSSSSS", "0 045 045678 045678000"),
-        ("X XX XXX Z", "Z Z Z +0000"),
+        ("X XX XXX Z", "Z Z Z +0000"),  # Java's letters for an offset
         ("D", "64"),
         ("u", "2"),
         ("Q QQ QQQ", "1 01 Q1"),
@@ -51,7 +51,8 @@ def test_a_moment_is_written_as_java_writes_it(pattern: str, expected: str) -> N
 def test_zones_are_written_in_every_width() -> None:
     moment = MOMENT.astimezone(INDIA)
 
-    assert formatter("X XX XXX Z")(moment) == "+0530 +0530 +05:30 +0530"
+    # Java's letters for an offset: X, XX and XXX differ in the colon.
+    assert formatter("X XX XXX Z")(moment) == "+0530 +0530 +05:30 +0530"  # X: Java's, as above
     assert formatter("X")(MOMENT.astimezone(timezone(timedelta(hours=-8)))) == "-08"
 
 
