@@ -1,4 +1,4 @@
-"""``processor dlq``: look at dead letters, and replay them."""
+"""``processor dlq list|show``: look at dead letters."""
 
 import asyncio
 from collections.abc import Iterable
@@ -13,11 +13,8 @@ from processor.cli.app import Config, Json, open_settings
 from processor.cli.options import (
     BOUNDS,
     LETTERS,
-    Execute,
     Reveal,
     grouped,
-    print_report,
-    progress_bar,
     say,
 )
 from processor.cli.output import console, json_line, safe
@@ -47,23 +44,14 @@ PLAIN = (
 """Fields of a line when stdout is no terminal, separated by tabs."""
 
 
-def register(app: typer.Typer) -> None:
+def register(dlq: typer.Typer) -> None:
     """Add the commands."""
-    dlq = typer.Typer(
-        name="dlq", help="Dead letters: look at them, and replay them.", no_args_is_help=True
-    )
     dlq.command(
         "list",
         epilog="Examples: processor dlq list --code gate.violation --by-duration P1D · "
         "processor dlq list --event pointsIssued --limit 0 --json",
     )(list_letters)
     dlq.command("show", epilog="Example: processor dlq show capillary.events.dlq 0 17")(show_letter)
-    dlq.command(
-        "replay",
-        epilog="Examples: processor dlq replay --code mapping.expression · "
-        "processor dlq replay --offset capillary.events.dlq:0:17 --execute",
-    )(replay_letters)
-    app.add_typer(dlq)
 
 
 @grouped(letters=LETTERS, bounds=BOUNDS)
@@ -139,42 +127,6 @@ def show_letter(
     out = console()
     for line in lines(shown, dump_bytes=dump):
         out.print(safe(line.text, line.style))
-
-
-@grouped(letters=LETTERS, bounds=BOUNDS)
-def replay_letters(
-    *,
-    letters: dict[str, Any],
-    bounds: dict[str, Any],
-    config: Config = None,
-    max_replays: Annotated[
-        int, typer.Option("--max-replays", min=1, help="Leave letters replayed so often alone.")
-    ] = 5,
-    execute: Execute = False,
-    as_json: Json = False,
-) -> None:
-    """Send dead letters through the connector's own pipeline again; only what had failed.
-
-    Without --execute it maps and checks each with today's schemas and says what would come of it.
-    With it, what fails again goes back to the dead-letter topic; exits with 3 when any did.
-    """
-    settings = open_settings(config)
-    from processor.operations.bounds import BoundOptions
-    from processor.operations.letters_options import LetterOptions
-    from processor.operations.letters_replay import prepare
-
-    limits = BoundOptions(**bounds).read(datetime.now(UTC))
-    replay = prepare(settings, LetterOptions(**letters), limits, max_replays=max_replays)
-    for warning in replay.warnings():
-        say(warning)
-    chosen = replay.choice.letters.count
-    if execute:
-        with progress_bar("Replaying", chosen) as bar:
-            report = asyncio.run(replay.execute(lambda so_far: bar.show(so_far.ended), bar.close))
-    else:
-        with progress_bar("Rehearsing", chosen) as bar:
-            report = asyncio.run(replay.rehearse(bar.show))
-    print_report(report, as_json=as_json)
 
 
 def _print_letters(letters: "Iterable[Found]", *, reveal: bool, as_json: bool) -> int:

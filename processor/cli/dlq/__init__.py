@@ -1,0 +1,15 @@
+"""``processor dlq``: look at dead letters, and replay them; one file for what is done with them."""
+
+import typer
+
+from processor.cli.dlq import look, replay
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    dlq = typer.Typer(
+        name="dlq", help="Dead letters: look at them, and replay them.", no_args_is_help=True
+    )
+    for group in (look, replay):
+        group.register(dlq)
+    app.add_typer(dlq)
