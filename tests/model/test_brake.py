@@ -3,9 +3,13 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import pytest
 
+from processor.connector.judge import QUIET_S
+from processor.settings.models import ErrorsSettings
+from tests.model import worker
 from tests.model.adobe import GOOD, Outcome
 from tests.model.kafka import PARTITIONS
 from tests.model.worker import SETTINGS
@@ -66,6 +70,25 @@ def test_what_was_refused_by_the_set_up_is_delivered_once_it_is_mended(seed: int
         assert still_held == 0
         assert letters <= TARGETS * LEAST
         assert len({letter.source for letter in world.judge.letters}) == letters
+
+
+def test_on_a_quiet_topic_of_bad_records_a_minute_of_them_become_letters_and_no_more() -> None:
+    """One record a second, all refused, with the defaults: a hundred never come together."""
+    usual = SETTINGS.model_copy(update={"errors": ErrorsSettings()})
+    with patch.object(worker, "SETTINGS", usual), World() as world:
+        world.start("left")
+        world.adobe.standing = ALL
+        for _ in range(3 * int(QUIET_S)):
+            world.produce(PARTITIONS[0], b"a", "good")
+            world.passes(1)
+        letters, waited = len(world.judge.letters), held(world)
+        world.mend()
+        world.passes(120)
+        world.finish()
+
+        assert 0 < letters <= QUIET_S + 1
+        assert waited
+        assert len(world.judge.letters) == letters
 
 
 def test_only_what_had_failed_is_sent_again() -> None:
