@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
@@ -25,6 +26,48 @@ DENIED = frozenset(
 )
 
 
+class Client(Protocol):
+    """What a consumer, a producer and an admin client have in common here."""
+
+    def list_topics(self, topic: str, timeout: float) -> Any:
+        """The broker's metadata of one topic."""
+
+
+def partitions_of(client: Client, topic: str) -> int | None:
+    """Partitions of a topic, `None` when it does not exist.
+
+    Raises:
+        KafkaException: the broker does not answer within `LOOKUP_S`, or refuses.
+    """
+    found = client.list_topics(topic, timeout=LOOKUP_S).topics.get(topic)
+    if found is None:
+        return None
+    if found.error is None:
+        return len(found.partitions)
+    if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        return None
+    raise KafkaException(found.error)
+
+
+def create(admin: AdminClient, new: NewTopic) -> int:
+    """Create a topic; one that is there already, perhaps since a moment ago, is left as it is.
+
+    Returns:
+        How many partitions it has.
+
+    Raises:
+        KafkaException: it is refused, or the broker does not answer.
+        TryAgain: it was created and is not visible yet.
+    """
+    try:
+        admin.create_topics([new])[new.topic].result(timeout=30)
+    except KafkaException as raised:
+        error = error_of(raised)
+        if error is None or error.code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
+    return until_known(lambda topic: partitions_of(admin, topic), new.topic)
+
+
 class Topics:
     """Partition counts of topics, and the creation of dead-letter topics; every call blocks."""
 
@@ -41,16 +84,9 @@ class Topics:
             Misconfigured: the broker refuses to describe the topic.
         """
         try:
-            found = self._admin.list_topics(topic, timeout=LOOKUP_S).topics.get(topic)
+            return partitions_of(self._admin, topic)
         except KafkaException as error:
             raise _fault(error, f"look up topic {topic}") from error
-        if found is None:
-            return None
-        if found.error is None:
-            return len(found.partitions)
-        if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            return None
-        raise _fault(KafkaException(found.error), f"look up topic {topic}")
 
     def dead_letter_partitions(self, topic: str, source_topic: str) -> int:
         """Partitions of a dead-letter topic, which is created when it is missing.
@@ -89,13 +125,9 @@ class Topics:
         factor = self._errors.deadletterqueue_topic_replication_factor
         new = NewTopic(topic, num_partitions=count, replication_factor=factor, config=config)
         try:
-            self._admin.create_topics([new])[topic].result(timeout=30)
+            return create(self._admin, new)
         except KafkaException as raised:
-            error = error_of(raised)
-            if error is not None and error.code() == KafkaError.TOPIC_ALREADY_EXISTS:
-                return self._wait_until_known(topic)
             raise _fault(raised, f"create dead-letter topic {topic}") from raised
-        return self._wait_until_known(topic)
 
     def _largest_record(self, topic: str) -> int:
         resource = ConfigResource(ResourceType.TOPIC, topic)
@@ -105,9 +137,6 @@ class Topics:
         except (KafkaException, KeyError, TypeError, ValueError):
             # Not allowed to describe it: the broker's own default.
             return 1_048_588
-
-    def _wait_until_known(self, topic: str) -> int:
-        return until_known(self.partitions, topic)
 
 
 def until_known(
