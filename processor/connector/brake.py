@@ -181,12 +181,10 @@ class Brake:
         self._decide_now = True
         self._wake.set()
 
-    def release(self, kind_id: str) -> bool:
-        """Let go what is held for this: all become dead letters; whether there was any."""
-        kinds = [kind for kind in self._holding if kind.id == kind_id]
-        self._released += kinds
+    def release(self, kind: Kind) -> None:
+        """Let those go that failed so, and those that will: dead letters, until they are rare."""
+        self._released.append(kind)
         self._wake.set()
-        return bool(kinds)
 
     def holdings(self) -> tuple[Hold, ...]:
         """What holds now."""
@@ -294,8 +292,8 @@ class Brake:
         message = (
             f"{alike} of the last {total} records{where} failed alike ({kind.code}: {error}). "
             f"They wait, their offsets are kept. {mend_of(kind.code, kind.target)} One record at "
-            "a time is tried again. If the records themselves are at fault, restart with a higher "
-            "errors.systemic_min, and they become dead letters."
+            f"a time is tried again. If the records themselves are at fault, 'processor errors "
+            f"release {kind.id}' makes them dead letters."
         )
         due_s = self._clock() + self._backoff.wait_s(1)
         self._holding[kind] = _Holding(now_rfc3339(), message, due_s)
@@ -312,12 +310,12 @@ class Brake:
                 self._bury(kind, lane)
             elif self._of(kind):
                 self._begin(kind, str(error_of(next(iter(self._of(kind))), kind)))
-        for kind in self._released:
+        while self._released:
+            kind = self._released.pop()
+            self._judge.let_be(kind)
             if kind in self._holding:
-                self._judge.let_be(kind)
                 self._end(kind)
-                self._bury(kind, lane)
-        self._released.clear()
+            self._bury(kind, lane)
 
     def _bury(self, kind: Kind, lane: Lane) -> None:
         held = self._of(kind)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from prometheus_client.core import Metric
 
+from processor.connector.hold import Hold
 from processor.connector.task import State
 
 EVERY_S = 0.5
@@ -29,6 +30,7 @@ class Heartbeat:
 
     Attributes:
         trace: why the task failed, in Kafka Connect's word; empty while it has not.
+        holdings: what its systemic brake holds.
     """
 
     task_id: int
@@ -36,3 +38,4 @@ class Heartbeat:
     trace: str
     waiting: Sequence[Waiting]
     metrics: Sequence[Metric]
+    holdings: Sequence[Hold] = ()

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from processor.connector.judge import Kind
+from processor.errors import Code
 from processor.record import Position
 
 
@@ -26,3 +28,8 @@ class Hold:
     first: Position | None
     message: str
     probes: int
+
+    @property
+    def kind(self) -> Kind:
+        """The kind as the judge knows it."""
+        return Kind(Code(self.code), self.target)

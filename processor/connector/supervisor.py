@@ -5,6 +5,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ from processor.connector import task_process
 from processor.connector.assembly import shaping
 from processor.connector.backoff import Backoff
 from processor.connector.heartbeat import Heartbeat
+from processor.connector.holds import Holds
+from processor.connector.judge import Kind
 from processor.connector.ledger import ReleaseReason
 from processor.connector.task import State
 from processor.kafka.property_check import check_properties
@@ -84,11 +87,13 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._context = multiprocessing.get_context("spawn")
         self._backoff = Backoff(settings.errors.retry_delay_max_s)
+        self._holds = Holds(settings, self._let_go)
 
     async def run(self) -> int:
         """Run until a signal; see :func:`run`."""
         admin = AdminServer(self._settings.admin.host, self._settings.admin.port, self)
         await admin.start()
+        self._holds.start(f"{socket.gethostname()}:{admin.port}")
         self._obey_signals()
         log.info("The connector starts.", name=self._settings.name, tasks=len(self._children))
         try:
@@ -96,6 +101,7 @@ class Supervisor:
                 watches = [lives.create_task(self._live(child)) for child in self._children]
             statuses = [watch.result() for watch in watches]
         finally:
+            await self._holds.close()
             await admin.stop()
         clean = all(status == task_process.EXIT_DONE for status in statuses)
         log.info("The connector stopped.", drained=clean)
@@ -145,13 +151,17 @@ class Supervisor:
         log.info("Draining; a second signal ends at once.")
         self._stopping.set()
         for child in self._children:
-            self._order_stop(child)
+            self._order(child, task_process.STOP)
+
+    def _let_go(self, kind: Kind) -> None:
+        for child in self._children:
+            self._order(child, task_process.Release(kind))
 
     @staticmethod
-    def _order_stop(child: Child) -> None:
+    def _order(child: Child, order: object) -> None:
         if child.connection is not None:
             with contextlib.suppress(OSError):
-                child.connection.send(task_process.STOP)
+                child.connection.send(order)
 
     async def _live(self, child: Child) -> int:
         """Keep one task alive until the connector stops; gives its last exit status."""
@@ -188,11 +198,14 @@ class Supervisor:
         child.process, child.connection, child.beat = process, ours, None
         ended = asyncio.Event()
         self._listen(child, process, ours, ended)
+        for kind in self._holds.released.values():
+            self._order(child, task_process.Release(kind))
         if self._stopping.is_set():
-            self._order_stop(child)
+            self._order(child, task_process.STOP)
         await self._wait_for(process, ended)
         child.process, child.connection = None, None
         ours.close()
+        self._holds.heard(child.task_id, ())
         status = process.exitcode
         return 1 if status is None else status
 
@@ -219,6 +232,7 @@ class Supervisor:
         def heard(beat: Heartbeat) -> None:
             if child.connection is connection:
                 child.beat, child.heard_s = beat, time.monotonic()
+                self._holds.heard(child.task_id, beat.holdings)
 
         def listen() -> None:
             try:

@@ -9,12 +9,14 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 
 from processor.connector.assembly import Wiring, build
 from processor.connector.graveyard import Names
 from processor.connector.heartbeat import EVERY_S, Heartbeat, Waiting
+from processor.connector.judge import Kind
 from processor.connector.task import Limits, Task, TaskFailed
 from processor.errors import Misconfigured
 from processor.kafka.clients import admin_properties, consumer_properties
@@ -30,6 +32,14 @@ log = get_logger(__name__)
 EXIT_DONE, EXIT_NOT_DRAINED, EXIT_SETTINGS, EXIT_DEFECT, EXIT_FAILED = 0, 1, 2, 3, 4
 STOP = "stop"
 PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The order to let go what failed so."""
+
+    kind: Kind
+
 
 GC_THRESHOLDS = (50_000, 20, 100)
 """Decoding and mapping make many short-lived dictionaries; see the benchmark page."""
@@ -167,6 +177,8 @@ def _listen(connection: Connection, loop: asyncio.AbstractEventLoop, task: Task)
                 os._exit(128 + signal.SIGKILL)
             if order == STOP:
                 loop.call_soon_threadsafe(task.stop)
+            elif isinstance(order, Release) and (brake := task.machine.brake) is not None:
+                loop.call_soon_threadsafe(brake.release, order.kind)
 
     threading.Thread(target=listen, name="supervisor", daemon=True).start()
 
@@ -196,7 +208,9 @@ def _heartbeat(task: Task, task_id: int) -> Heartbeat:
         machine.metrics.paused.labels(reason).set(reason in held)
     machine.note_token()
     waiting = tuple(Waiting(p.reason, p.message, p.of_setup) for p in active)
-    return Heartbeat(task_id, task.state, task.trace, waiting, machine.metrics.snapshot())
+    holdings = machine.brake.holdings() if machine.brake is not None else ()
+    metrics = machine.metrics.snapshot()
+    return Heartbeat(task_id, task.state, task.trace, waiting, metrics, holdings)
 
 
 def _send(connection: Connection, beat: Heartbeat) -> None:

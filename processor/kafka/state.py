@@ -50,8 +50,12 @@ TOPIC_CONFIG = {
     "segment.bytes": "16777216",
 }
 
-REFUSED = DENIED | {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.GROUP_AUTHORIZATION_FAILED}
+REFUSED = DENIED | {KafkaError.MSG_SIZE_TOO_LARGE}
 END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka's names for its errors
+OF_THE_GROUP = KafkaError.GROUP_AUTHORIZATION_FAILED
+"""Of no consequence: who only looks at the state topic needs no right to the group."""
+
+FATAL = KafkaError._FATAL  # noqa: SLF001
 GONE = frozenset(
     {
         KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -124,17 +128,26 @@ class StateTopic:
         try:
             return self._write(documents)
         except KafkaException as raised:
+            # Not used again: what it may still hold would arrive behind what is written later.
+            self._drop_producer()
             error = error_of(raised)
-            if error is None or error.code() not in GONE:
+            if error is None or error.code() not in GONE | {FATAL}:
                 raise fault(raised, f"write to {self.name}", self.name) from raised
-        # Looked up before each writing, so somebody deleted it meanwhile.
+        # The topic was looked up first, so somebody deleted it meanwhile; or what happened before
+        # had broken the producer.
         try:
             return self._write(documents)
         except KafkaException as raised:
+            self._drop_producer()
             raise fault(raised, f"write to {self.name}", self.name) from raised
 
     def close(self) -> None:
         """End the connections. What was written has been acknowledged."""
+        self._producer = None
+
+    def _drop_producer(self) -> None:
+        if self._producer is not None:
+            self._producer.purge()
         self._producer = None
 
     def _write(self, documents: Mapping[str, Document | None]) -> dict[str, int]:
@@ -168,9 +181,6 @@ class StateTopic:
             )
         producer.flush(2 * WRITE_MS / 1000)
         if failed or len(written) < len(documents):
-            # Not used again: what it may still hold would arrive behind what is written later.
-            producer.purge()
-            self._producer = None
             raise KafkaException(failed[0] if failed else KafkaError(KafkaError.REQUEST_TIMED_OUT))
         return written
 
@@ -223,9 +233,12 @@ class Latest:
 
 
 def reading_properties(settings: Settings, client_id: str) -> dict[str, Any]:
-    """Properties of a consumer of the state topic, which is in no group and commits nothing."""
+    """Properties of a consumer of the state topic, which joins no group and commits nothing.
+
+    The client looks its group's coordinator up all the same, so it is one that we have a right to.
+    """
     return {
-        **consumer_properties(settings.kafka, f"{settings.group_id}-state", client_id),
+        **consumer_properties(settings.kafka, settings.group_id, client_id),
         **QUIET,
         "isolation.level": "read_committed",
         "enable.partition.eof": True,
@@ -269,7 +282,7 @@ def read_to_end(
                 position = offset + 1
             elif error.code() == END_OF_PARTITION:
                 position = end
-            else:
+            elif error.code() != OF_THE_GROUP:
                 raise KafkaException(error)
     return end
 

@@ -13,6 +13,7 @@ from processor.kafka.clients import brokers_watch
 from processor.kafka.state import (
     END_OF_PARTITION,
     GONE,
+    OF_THE_GROUP,
     PARTITION,
     POLL_RECORDS,
     POLL_S,
@@ -130,7 +131,7 @@ class Follower:
                 elif error.code() in OUT_OF_RANGE | GONE:
                     self._next = None if error.code() in OUT_OF_RANGE else self._next
                     return
-                elif error.code() != END_OF_PARTITION:
+                elif error.code() not in {END_OF_PARTITION, OF_THE_GROUP}:
                     raise KafkaException(error)
             latest.warn()
             if self._troubled and time.monotonic() - looked_s >= AGAIN_S:

@@ -211,8 +211,8 @@ class _Cluster:
                     raise
             time.sleep(_PAUSE_S)
 
-    def _own(self, wanted: NewTopic, factor_key: str) -> Finding:
-        """A topic that we write: it is there and may be written, or could be created."""
+    def _own(self, wanted: NewTopic, factor_key: str, *, reads: bool = False) -> Finding:
+        """A topic that we write, and perhaps read: it is there and we may, or could be created."""
         subject = f"topic {wanted.topic}"
         try:
             found = self._describe(wanted.topic)
@@ -222,7 +222,9 @@ class _Cluster:
             return _odd(subject, error)
         if not _may(AclOperation.WRITE, found.authorized_operations):
             return _denied(subject, "written", f"WRITE on {subject}")
-        return ok(subject, "can be written")
+        if reads and not _may(AclOperation.READ, found.authorized_operations):
+            return _denied(subject, "read", f"READ on {subject}")
+        return ok(subject, "can be written and read" if reads else "can be written")
 
     def _creatable(self, wanted: NewTopic, factor_key: str) -> Finding:
         subject = f"topic {wanted.topic}"
@@ -249,7 +251,7 @@ class _Cluster:
         wanted = NewTopic(
             topic, num_partitions=1, replication_factor=self._settings.state.replication_factor
         )
-        finding = self._own(wanted, "state.replication_factor")
+        finding = self._own(wanted, "state.replication_factor", reads=True)
         policy = self._cleanup_policy(topic) if finding.status == "ok" else None
         if policy is None or policy == "compact":
             return finding

@@ -15,9 +15,12 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from processor.errors import Misconfigured
+from processor.kafka.state import StateTopic
 from processor.local.broker import Broker
 from processor.local.ports import free_port
 from processor.local.programs import toml
+from processor.settings import load
 
 Tables = dict[str, Any]
 Check = Callable[[Mapping[str, Any]], tuple[int, dict[str, dict[str, str]]]]
@@ -242,6 +245,33 @@ def test_each_missing_right_is_named(
     assert described[f"group {group}"]["mend"] == f"Grant READ on group {group}."
     assert described["topic events.dlq"]["mend"] == "Grant WRITE on topic events.dlq."
     assert (last, not_ok(granted)) == (0, {})
+
+
+def test_with_the_rights_that_are_named_the_state_topic_works(
+    check: Check, guarded: Guarded, as_alice: Callable[[str], Tables], tmp_path: Path
+) -> None:
+    tables = as_alice("events")
+    name, subject = f"{tables['name']}.state", f"topic {tables['name']}.state"
+    config = tmp_path / "state.toml"
+    config.write_text(toml(tables))
+    state = StateTopic(load(config, {}), "test")
+
+    with pytest.raises(Misconfigured, match=r"Grant .* on topic"):
+        state.write("a/b", {"x": 1})
+    guarded.grant(
+        ResourceType.TOPIC, name, [AclOperation.CREATE, AclOperation.DESCRIBE, AclOperation.WRITE]
+    )
+    state.write("a/b", {"x": 1})
+    _, written = check(tables)
+    with pytest.raises(Misconfigured, match=r"Grant .* on topic"):
+        state.read()
+    guarded.grant(ResourceType.TOPIC, name, [AclOperation.READ])
+    _, read = check(tables)
+
+    assert written[subject]["mend"] == f"Grant READ on {subject}."
+    assert read[subject]["status"] == "ok"
+    # Not even a right to the group is needed.
+    assert {key: entry.document for key, entry in state.read().items()} == {"a/b": {"x": 1}}
 
 
 def test_wrong_credentials_are_one_clear_sentence(

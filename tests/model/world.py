@@ -242,7 +242,7 @@ class World:
         for worker in self.workers.values():
             if worker.machine.brake is not None:
                 for hold in worker.machine.brake.holdings():
-                    worker.machine.brake.release(hold.kind_id)
+                    worker.machine.brake.release(hold.kind)
 
     # What must hold.
 

@@ -99,7 +99,7 @@ def test_what_fails_alike_is_held_and_said(run: Run) -> None:
         assert pause.of_setup
         assert "10 of the last 10 records for target event failed alike" in pause.message
         assert "schema_id" in pause.message
-        assert "errors.systemic_min" in pause.message
+        assert f"'processor errors release {ALIKE.id}'" in pause.message
 
     run(scenario())
 
@@ -257,15 +257,55 @@ def test_released_they_become_letters_and_so_do_those_that_follow(run: Run) -> N
     async def scenario() -> None:
         road = Road()
         road.fails(30)
-        unknown = road.brake.release("0" * 12)
-        known = road.brake.release(ALIKE.id)
+        (hold,) = road.brake.holdings()
+        road.brake.release(hold.kind)
         await asyncio.sleep(0.1)
         road.fails(100)
 
-        assert (unknown, known) == (False, True)
         assert sorted(road.letters) == list(range(130))
         assert not road.brake.on
         assert road.pauses.active() == ()
+
+    run(scenario())
+
+
+def test_what_is_released_where_nothing_holds_yet_is_not_held_later(run: Run) -> None:
+    async def scenario() -> None:
+        road = Road()
+        road.brake.release(ALIKE)
+        await asyncio.sleep(0.1)
+        road.fails(100)
+
+        assert sorted(road.letters) == list(range(100))
+        assert not road.brake.on
+
+    run(scenario())
+
+
+def test_what_is_released_while_it_is_only_suspected_waits_no_longer(run: Run) -> None:
+    async def scenario() -> None:
+        road = Road()
+        road.passes(40)
+        road.fails(15)
+        waiting = 15 - len(road.letters)
+        road.brake.release(ALIKE)
+        await asyncio.sleep(0.1)
+
+        assert waiting > 0
+        assert sorted(road.letters) == list(range(40, 55))
+
+    run(scenario())
+
+
+def test_a_release_of_one_kind_lets_no_other_go(run: Run) -> None:
+    async def scenario() -> None:
+        road = Road()
+        road.fails(30)
+        road.brake.release(Kind(Code.DELIVERY_REFUSED, "profile"))
+        await asyncio.sleep(0.1)
+
+        assert len(road.letters) == 9
+        assert road.brake.on
 
     run(scenario())
 

@@ -172,6 +172,16 @@ def test_what_was_let_be_is_let_be_until_it_is_rare() -> None:
     assert SET_UP in again
 
 
+def test_what_was_let_be_before_it_was_seen_is_judged_again_after_a_window_without_it() -> None:
+    court = Court()
+    court.judge.let_be(ALIKE)
+    at_once = court.failed(20)
+    court.sound(100)
+
+    assert set(at_once) == {RECORD}
+    assert SET_UP in court.failed(40)
+
+
 def test_the_kinds_id_says_neither_field_nor_schema() -> None:
     assert len(ALIKE.id) == 12
     assert len({ALIKE.id, OTHER.id, ELSEWHERE.id}) == 3

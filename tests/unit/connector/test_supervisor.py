@@ -1,7 +1,8 @@
 import asyncio
 import pickle
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from multiprocessing import get_context
 from typing import Any, cast
 
@@ -14,10 +15,12 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from processor.connector.books import BooksCollector
 from processor.connector.heartbeat import Heartbeat, Waiting
+from processor.connector.hold import Hold
+from processor.connector.judge import Kind
 from processor.connector.ledger import DELIVERED, DeadLettered, Ledger, LeftOut, ReleaseReason
 from processor.connector.supervisor import Child, Supervisor, released
 from processor.connector.task import State
-from processor.connector.task_process import frames_of
+from processor.connector.task_process import STOP, Release, frames_of
 from processor.errors import Code, FilterReason
 from processor.record import Record, TopicPartition
 from processor.settings import Settings
@@ -304,6 +307,109 @@ async def test_a_pipe_that_ends_is_the_end_of_the_task() -> None:
     assert not process.killed
     assert child.beat == beat()
     ours.close()
+
+
+class Shown:
+    """The supervisor's end of the state topic, without a topic."""
+
+    def __init__(self) -> None:
+        self.released: dict[str, Kind] = {}
+        self.heard_of: list[tuple[int, tuple[Hold, ...]]] = []
+
+    def heard(self, task: int, holdings: Sequence[Hold]) -> None:
+        self.heard_of.append((task, tuple(holdings)))
+
+
+KIND = Kind(Code.DELIVERY_REFUSED, "event")
+HOLD = Hold(KIND.id, KIND.code, KIND.target, "2026", 1, None, "Why.", 0)
+
+
+async def test_what_a_task_says_that_it_holds_is_shown() -> None:
+    supervisor, shown = Supervisor(settings()), Shown()
+    supervisor._holds = cast("Any", shown)  # noqa: SLF001 - the topic is in tests/integration
+    (child,) = children(supervisor)
+    ours, theirs = get_context("spawn").Pipe()
+    ended = asyncio.Event()
+    child.connection = ours
+
+    supervisor._listen(child, cast("Any", Ends()), ours, ended)  # noqa: SLF001
+    theirs.send(replace(beat(), holdings=(HOLD,)))
+    theirs.close()
+    await asyncio.wait_for(ended.wait(), 10)
+
+    assert shown.heard_of == [(0, (HOLD,))]
+    ours.close()
+
+
+async def test_what_is_released_is_ordered_of_every_task_that_lives() -> None:
+    supervisor = Supervisor(settings(tasks_max=3))
+    pipes = [get_context("spawn").Pipe() for _ in range(2)]
+    for child, (ours, _) in zip(children(supervisor), pipes, strict=False):
+        child.connection = ours
+    pipes[1][1].close()  # this one has just died
+
+    supervisor._let_go(KIND)  # noqa: SLF001 - the topic is in tests/integration
+
+    assert pipes[0][1].recv() == Release(KIND)
+
+
+class Began:
+    """A process that ends when it has begun."""
+
+    def __init__(self, *, target: Any, args: tuple[Any, ...], name: str) -> None:
+        del target, name
+        del args
+        self.exitcode = 0
+
+    def start(self) -> None:
+        """It begins, and ends."""
+
+    def join(self) -> None:
+        """It is over."""
+
+
+class Spawns:
+    """A context of multiprocessing, without processes; keeps what they are ordered."""
+
+    def __init__(self) -> None:
+        self.orders: list[Any] = []
+
+    def Pipe(self) -> tuple[Any, Any]:  # noqa: N802 - multiprocessing's name for it
+        return Told(self.orders), Told(self.orders)
+
+    def Process(self, **named: Any) -> Began:  # noqa: N802
+        return Began(**named)
+
+
+class Told:
+    """One end of a pipe; nothing comes from the other end."""
+
+    def __init__(self, orders: list[Any]) -> None:
+        self.orders = orders
+
+    def send(self, order: Any) -> None:
+        self.orders.append(order)
+
+    def recv(self) -> Any:
+        raise EOFError
+
+    def close(self) -> None:
+        """It is closed."""
+
+
+async def test_a_task_that_begins_hears_what_was_released_and_holds_nothing_when_it_ended() -> None:
+    supervisor, shown, spawns = Supervisor(settings()), Shown(), Spawns()
+    supervisor._holds = cast("Any", shown)  # noqa: SLF001
+    supervisor._context = cast("Any", spawns)  # noqa: SLF001
+    shown.released = {KIND.id: KIND}
+    (child,) = children(supervisor)
+
+    await supervisor._one_life(child)  # noqa: SLF001
+    supervisor._stopping.set()  # noqa: SLF001
+    await supervisor._one_life(child)  # noqa: SLF001
+
+    assert spawns.orders == [Release(KIND), Release(KIND), STOP]
+    assert shown.heard_of == [(0, ()), (0, ())]
 
 
 def test_a_defect_is_told_by_its_places_and_not_by_its_text() -> None:
