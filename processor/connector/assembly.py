@@ -13,6 +13,7 @@ from processor.connector.courier import Courier
 from processor.connector.delivery import Inlet
 from processor.connector.graveyard import DeadLetters, Names
 from processor.connector.judge import Judge
+from processor.connector.last_words import LastWords
 from processor.connector.ledger import Ledger
 from processor.connector.passage import Passage, Story
 from processor.connector.pauses import Pauses
@@ -48,6 +49,7 @@ class Wiring:
         rest: called with the partitions of which no more are wanted; of ranges that never happens.
         brakes: whether records that fail alike are held; who replays sees how they fail.
         read_story: for records of a dead-letter topic, what they say of their first life.
+        last_words: told which record is worked on; `None`: nobody would hear them.
         stop_at_fault: called instead of writing a dead letter, when the settings want that.
     """
 
@@ -58,6 +60,7 @@ class Wiring:
     rest: Callable[[Iterable[TopicPartition]], None] = lambda _partitions: None
     brakes: bool = True
     read_story: Callable[[Record], Story | None] = lambda _record: None
+    last_words: LastWords | None = None
     stop_at_fault: Callable[[Passage], None] | None = None
 
 
@@ -241,6 +244,7 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
         delivered=delivered,
         brake=brake,
         read_story=wiring.read_story,
+        last_words=wiring.last_words,
         stop_at_fault=wiring.stop_at_fault,
     )
     for name, route in shapes.routes.items():

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from processor.connector.brake import Brake
 from processor.connector.delivery import Inlet
+from processor.connector.last_words import LastWords, Unsaid
 from processor.connector.ledger import DELIVERED, DeadLettered, Ending, Ledger, LeftOut
 from processor.connector.passage import Failure, Named, Parcel, Passage, Story
 from processor.connector.schema_waiting import SchemaWaiting
@@ -35,6 +36,7 @@ class Pipeline:
     Args:
         brake: holds what fails alike; `None`: each becomes a dead letter.
         read_story: for records of a dead-letter topic, what they say of their first life.
+        last_words: told which record is worked on; refuses one that this process must not touch.
         stop_at_fault: called instead of writing a dead letter when ``errors.tolerance`` is none.
         delivered: called for each delivered record with its Kafka timestamp in milliseconds.
     """
@@ -52,6 +54,7 @@ class Pipeline:
         delivered: Callable[[int], None],
         brake: Brake | None = None,
         read_story: Callable[[Record], Story | None] = lambda _record: None,
+        last_words: LastWords | None = None,
         stop_at_fault: Callable[[Passage], None] | None = None,
     ) -> None:
         self._ledger = ledger
@@ -64,6 +67,7 @@ class Pipeline:
         self._delivered = delivered
         self._brake = brake
         self._read_story = read_story
+        self._last_words = last_words or Unsaid()
         self._stop_at_fault = stop_at_fault
         self._entering: deque[Passage] = deque()
         self._going_on = False
@@ -125,7 +129,10 @@ class Pipeline:
     def _start(self, passage: Passage) -> None:
         """Decode and transform one record, and submit its messages."""
         try:
+            self._last_words.begin(passage.record)
             event = self._decoder.decode(passage.record)
+            passage.event = Named(event.name, event.event_id, event.schema_id)
+            parcels = self._transform.parcels(passage, event)
         except (SchemaMissing, RegistryMissing) as missing:
             self._waiting.wait_for(missing.key, passage, self._resume)
             return
@@ -138,8 +145,8 @@ class Pipeline:
                 passage.event = Named(error.event_name, error.event_id, schema_id)
             self._fail(passage, [Failure("", error)])
             return
-        passage.event = Named(event.name, event.event_id, event.schema_id)
-        parcels = self._transform.parcels(passage, event)
+        finally:
+            self._last_words.end()
         if self._brake is not None:
             self._brake.decoded()
             self._brake.shaped(passage)

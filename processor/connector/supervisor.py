@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from typing import cast
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -25,8 +26,11 @@ from processor.connector.backoff import Backoff
 from processor.connector.heartbeat import Heartbeat
 from processor.connector.holds import Holds
 from processor.connector.judge import Kind
+from processor.connector.last_words import Slate
 from processor.connector.ledger import ReleaseReason
+from processor.connector.quarantine import Deaths
 from processor.connector.task import State
+from processor.connector.vigil import Vigil
 from processor.kafka.property_check import check_properties
 from processor.settings import Settings
 from processor.telemetry.logs import get_logger
@@ -51,6 +55,7 @@ class Child:
         heard_s: monotonic seconds of that, or of its start.
         ended: metrics of its earlier lives, closed so that the books still balance.
         deaths: crashes in a row, for the back-off.
+        vigil: over its life now, or over the last one.
     """
 
     task_id: int
@@ -61,6 +66,7 @@ class Child:
     ended: list[Metric] = field(default_factory=list)
     deaths: int = 0
     failed: bool = False
+    vigil: Vigil | None = None
 
 
 def run(settings: Settings) -> int:
@@ -88,6 +94,7 @@ class Supervisor:
         self._context = multiprocessing.get_context("spawn")
         self._backoff = Backoff(settings.errors.retry_delay_max_s)
         self._holds = Holds(settings, self._let_go)
+        self._deaths = Deaths()
 
     async def run(self) -> int:
         """Run until a signal; see :func:`run`."""
@@ -179,6 +186,7 @@ class Supervisor:
                 await self._stopping.wait()
                 return status
             lived_s = asyncio.get_running_loop().time() - started_s
+            self._note_crash(child, status)
             child.deaths = 1 if lived_s > HEALTHY_AFTER_S else child.deaths + 1
             wait_s = self._backoff.wait_s(child.deaths)
             log.error("A task died; it is started again.", task=child.task_id, status=status)
@@ -186,16 +194,29 @@ class Supervisor:
                 await asyncio.wait_for(self._stopping.wait(), wait_s)
                 return status
 
+    def _note_crash(self, child: Child, status: int) -> None:
+        """Count a crash at its record; what that quarantines, every task is told."""
+        death = child.vigil.death(status) if child.vigil is not None else None
+        quarantined = self._deaths.count(death) if death is not None else None
+        if quarantined is not None:
+            child.deaths = 0  # its cause is out of the way
+            for one in self._children:
+                self._order(one, quarantined)
+
     async def _one_life(self, child: Child) -> int:
         ours, theirs = self._context.Pipe()
+        slate = Slate(self._context)
         process = self._context.Process(
             target=task_process.run,
-            args=(self._settings, child.task_id, theirs),
+            args=(self._settings, child.task_id, theirs, slate, self._deaths.quarantined),
             name=f"{self._settings.name}-{child.task_id}",
         )
         process.start()
         theirs.close()
+        pid = cast("int", process.pid)  # it was started
         child.process, child.connection, child.beat = process, ours, None
+        child.vigil = Vigil(slate, pid, lambda: child.heard_s)
+        watching = asyncio.create_task(child.vigil.keep())
         ended = asyncio.Event()
         self._listen(child, process, ours, ended)
         for kind in self._holds.released.values():
@@ -203,6 +224,7 @@ class Supervisor:
         if self._stopping.is_set():
             self._order(child, task_process.STOP)
         await self._wait_for(process, ended)
+        watching.cancel()
         child.process, child.connection = None, None
         ours.close()
         self._holds.heard(child.task_id, ())

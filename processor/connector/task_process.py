@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -17,6 +17,8 @@ from processor.connector.assembly import Wiring, build
 from processor.connector.graveyard import Names
 from processor.connector.heartbeat import EVERY_S, Heartbeat, Waiting
 from processor.connector.judge import Kind
+from processor.connector.last_words import Slate, Written
+from processor.connector.quarantine import Quarantined, Suspect
 from processor.connector.task import Limits, Task, TaskFailed
 from processor.errors import Misconfigured
 from processor.kafka.clients import admin_properties, consumer_properties
@@ -45,7 +47,13 @@ GC_THRESHOLDS = (50_000, 20, 100)
 """Decoding and mapping make many short-lived dictionaries; see the benchmark page."""
 
 
-def run(settings: Settings, task_id: int, connection: Connection) -> None:
+def run(
+    settings: Settings,
+    task_id: int,
+    connection: Connection,
+    slate: Slate,
+    quarantined: Mapping[Suspect, Quarantined],
+) -> None:
     """Run one task and exit with its status; the entry point of the child process."""
     die_with_parent()
     # A terminal's Ctrl-C is the supervisor's to handle; so is a SIGTERM before we can obey it.
@@ -53,7 +61,8 @@ def run(settings: Settings, task_id: int, connection: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logs.configure(settings.logging, secrets=inline_secrets(settings), who={"task": task_id})
     try:
-        status = asyncio.run(_task(settings, task_id, connection))
+        last_words = Written(slate, quarantined)
+        status = asyncio.run(_task(settings, task_id, connection, last_words))
     except Misconfigured as error:
         log.error("The task cannot start.", cause=str(error))  # noqa: TRY400 - a sentence says it
         status = EXIT_SETTINGS
@@ -79,7 +88,9 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-async def _task(settings: Settings, task_id: int, connection: Connection) -> int:
+async def _task(
+    settings: Settings, task_id: int, connection: Connection, last_words: Written
+) -> int:
     loop = asyncio.get_running_loop()
     task: Task | None = None
 
@@ -99,6 +110,7 @@ async def _task(settings: Settings, task_id: int, connection: Connection) -> int
         share=1 / settings.tasks_max,
         turn=turn,
         rest=rest,
+        last_words=last_words,
         stop_at_fault=(lambda passage: task.fail_at(passage) if task else None)
         if none_tolerated
         else None,
@@ -121,7 +133,7 @@ async def _task(settings: Settings, task_id: int, connection: Connection) -> int
         origins=partial(look_up, admin_properties(settings.kafka, f"{client_id}-ids")),
     )
     loop.add_signal_handler(signal.SIGTERM, task.stop)
-    _listen(connection, loop, task)
+    _listen(connection, loop, task, last_words)
     beating = asyncio.create_task(_beat(task, task_id, connection))
     settle_garbage_collector()
     try:
@@ -166,7 +178,9 @@ def _without_own_topics(settings: Settings) -> dict[str, str]:
     return {"topic.blacklist": f"^{letters}$,^{state}$"}
 
 
-def _listen(connection: Connection, loop: asyncio.AbstractEventLoop, task: Task) -> None:
+def _listen(
+    connection: Connection, loop: asyncio.AbstractEventLoop, task: Task, last_words: Written
+) -> None:
     """Obey the supervisor, and end at once when it is gone."""
 
     def listen() -> None:
@@ -179,6 +193,8 @@ def _listen(connection: Connection, loop: asyncio.AbstractEventLoop, task: Task)
                 loop.call_soon_threadsafe(task.stop)
             elif isinstance(order, Release) and (brake := task.machine.brake) is not None:
                 loop.call_soon_threadsafe(brake.release, order.kind)
+            elif isinstance(order, Quarantined):
+                last_words.quarantine(order)
 
     threading.Thread(target=listen, name="supervisor", daemon=True).start()
 

@@ -115,6 +115,23 @@ class Room:
         self.resume(passages)
 
 
+class Words:
+    """Last words; refuses the offsets that it is told."""
+
+    def __init__(self) -> None:
+        self.at: int | None = None
+        self.refused: set[int] = set()
+
+    def begin(self, record: Record) -> None:
+        assert self.at is None
+        if record.offset in self.refused:
+            raise Refused("It died of this.", code=Code.DECODE_CRASH)
+        self.at = record.offset
+
+    def end(self) -> None:
+        self.at = None
+
+
 class Journey:
     """A pipeline among doubles."""
 
@@ -127,7 +144,8 @@ class Journey:
     ) -> None:
         self.ledger = Ledger()
         self.ledger.assign(PARTITION, committed=None)
-        self.reader, self.room, self.graves = Reader(), Room(), Graves()
+        self.reader, self.maker, self.room, self.graves = Reader(), Maker(), Room(), Graves()
+        self.words = Words()
         self.inlets = {name: Held() for name in ("event", "profile")}
         self.turned: list[bool] = []
         self.delivered: list[int] = []
@@ -135,7 +153,7 @@ class Journey:
         self.pipeline = Pipeline(
             ledger=self.ledger,
             decoder=cast("Decoder", self.reader),
-            transform=cast("Transform", Maker()),
+            transform=cast("Transform", self.maker),
             inlets=cast("dict[str, Inlet]", self.inlets),
             graveyard=self.graves,
             waiting=cast("SchemaWaiting", self.room),
@@ -149,6 +167,7 @@ class Journey:
             ),
             delivered=self.delivered.append,
             read_story=lambda _: story,
+            last_words=self.words,
             stop_at_fault=self.faults.append if stop_at_fault else None,
         )
 
@@ -429,6 +448,66 @@ def test_a_record_at_fault_is_let_go_without_the_garbage_collector() -> None:
         gc.enable()
 
     assert left is None
+
+
+def test_while_a_record_is_decoded_and_mapped_it_is_known_which_and_then_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    journey = Journey(max_made_bytes=10**6)
+    seen: list[tuple[str, int | None]] = []
+    decode, parcels = journey.reader.decode, journey.maker.parcels
+
+    def decoding(record: Record) -> Event:
+        seen.append(("decode", journey.words.at))
+        return decode(record)
+
+    def mapping(passage: Passage, event: Event) -> list[Parcel]:
+        seen.append(("map", journey.words.at))
+        return parcels(passage, event)
+
+    monkeypatch.setattr(journey.reader, "decode", decoding)
+    monkeypatch.setattr(journey.maker, "parcels", mapping)
+    for offset, fate in enumerate(("event", "unreadable", None, "event!", "new schema")):
+        journey.carry(fate, first=offset)
+        assert journey.words.at is None
+
+    assert seen == [
+        ("decode", 0), ("map", 0), ("decode", 1), ("decode", 2), ("decode", 3), ("map", 3),
+        ("decode", 4),
+    ]  # fmt: skip
+
+
+def test_a_defect_leaves_no_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = Journey()
+    monkeypatch.setattr(journey.reader, "decode", lambda _record: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        journey.carry("event")
+
+    assert journey.words.at is None
+
+
+def test_a_record_of_which_the_process_died_is_dead_lettered_undecoded_and_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    journey = Journey()
+    journey.words.refused.add(1)
+    decode = journey.reader.decode
+
+    def deadly(record: Record) -> Event:
+        assert record.offset != 1
+        return decode(record)
+
+    monkeypatch.setattr(journey.reader, "decode", deadly)
+
+    journey.carry("event", "event", "event")
+
+    ((passage, _),) = journey.graves.buried
+    assert (passage.record.offset, main_code(passage)) == (1, Code.DECODE_CRASH)
+    journey.graves.acknowledge()
+    journey.answer("event", None, None)
+    assert journey.committable == 3
+    assert journey.ledger.books()[PARTITION].dead_lettered == {Code.DECODE_CRASH: 1}
 
 
 FATES = st.sampled_from(
