@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from processor.schemas import wire
 from processor.schemas.folder import SchemaFolder
 from processor.schemas.registry import SchemaRegistry
 from processor.settings import SchemaRegistrySettings, SchemasSettings
+from tests.faults.tally import Tally, tally
 
 ORG_ID = "0A7D42FC5DB9D3360A495FD3@AdobeOrg"
 TARGETS = ("event", "loyalty", "profile")
@@ -351,6 +352,40 @@ def arrives(simulator: SimulatorProcess, eventually: Callable[..., Any]) -> Arri
         assert not once or repeats == []
 
     return arrive
+
+
+@pytest.fixture
+def settle(
+    simulator: Any, topic: str, broker: Any, read_topic: Any, eventually: Callable[..., Any]
+) -> Callable[..., Tally]:
+    """``settle("F1", expected, bad)``: wait until nothing is missing, then count."""
+
+    def letters(before: Collection[bytes]) -> list[bytes]:
+        dead = f"{topic}.dlq"
+        known = dead in broker.admin().list_topics(timeout=10).topics
+        found = [letter.value() for letter in read_topic(dead)] if known else []
+        return [value for value in found if value not in before]
+
+    def missing(expected: Mapping[str, set[str]]) -> bool:
+        came = simulator.received(bodies=False)
+        arrived = {(one["inlet"], one["_id"]) for one in came if one["accepted"]}
+        return any((target, one) not in arrived for target, ids in expected.items() for one in ids)
+
+    def count(
+        row: str,
+        expected: Mapping[str, set[str]],
+        bad: tuple[bytes, ...] = (),
+        *,
+        repeats: str = "0",
+        before: Collection[bytes] = (),
+    ) -> Tally:
+        eventually(lambda: not missing(expected), timeout_s=120, what=f"{row}: all arrives")
+        if bad:
+            eventually(lambda: {*bad} <= {*letters(before)}, timeout_s=120, what=f"{row}: letters")
+        came = [one for one in simulator.received(bodies=False) if one["accepted"]]
+        return tally(row, expected, came, letters=letters(before), bad=bad, repeats=repeats)
+
+    return count
 
 
 @pytest.fixture

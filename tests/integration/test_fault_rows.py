@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -42,40 +42,6 @@ def merged(expected: dict[str, set[str]], more: Mapping[str, set[str]]) -> None:
 def connector_settings(connector_settings: Callable[..., dict[str, Any]]) -> Any:
     """As everywhere, and what is logged for debugging is watched for secrets too."""
     return lambda *topics: {**connector_settings(*topics), "logging": {"level": "DEBUG"}}
-
-
-@pytest.fixture
-def settle(
-    simulator: Any, topic: str, broker: Any, read_topic: Any, eventually: Callable[..., Any]
-) -> Callable[..., Tally]:
-    """``settle("F1", expected, bad)``: wait until nothing is missing, then count."""
-
-    def letters(before: Collection[bytes]) -> list[bytes]:
-        dead = f"{topic}.dlq"
-        known = dead in broker.admin().list_topics(timeout=10).topics
-        found = [letter.value() for letter in read_topic(dead)] if known else []
-        return [value for value in found if value not in before]
-
-    def missing(expected: Mapping[str, set[str]]) -> bool:
-        came = simulator.received(bodies=False)
-        arrived = {(one["inlet"], one["_id"]) for one in came if one["accepted"]}
-        return any((target, one) not in arrived for target, ids in expected.items() for one in ids)
-
-    def count(
-        row: str,
-        expected: Mapping[str, set[str]],
-        bad: tuple[bytes, ...] = (),
-        *,
-        repeats: str = "0",
-        before: Collection[bytes] = (),
-    ) -> Tally:
-        eventually(lambda: not missing(expected), timeout_s=120, what=f"{row}: all arrives")
-        if bad:
-            eventually(lambda: {*bad} <= {*letters(before)}, timeout_s=120, what=f"{row}: letters")
-        came = [one for one in simulator.received(bodies=False) if one["accepted"]]
-        return tally(row, expected, came, letters=letters(before), bad=bad, repeats=repeats)
-
-    return count
 
 
 def test_one_bad_record_among_500_is_found_in_each_shape_of_answer(
