@@ -26,6 +26,7 @@ from processor.kafka.origins import look_up
 from processor.kafka.source import Source, Subscription
 from processor.record import TopicPartition
 from processor.settings import Settings, inline_secrets
+from processor.settings.kafka_properties import client_properties
 from processor.telemetry import logs
 from processor.telemetry.logs import get_logger
 
@@ -33,6 +34,7 @@ log = get_logger(__name__)
 
 EXIT_DONE, EXIT_NOT_DRAINED, EXIT_SETTINGS, EXIT_DEFECT, EXIT_FAILED = 0, 1, 2, 3, 4
 STOP = "stop"
+INSTANCE_ID = "group.instance.id"
 PR_SET_PDEATHSIG = 1
 
 
@@ -124,6 +126,7 @@ async def _task(
     source = Source(
         {
             **consumer_properties(settings.kafka, settings.group_id, client_id),
+            **_own_instance_id(settings, task_id),
             **_without_own_topics(settings),
         },
         _subscription(settings),
@@ -164,6 +167,15 @@ def _subscription(settings: Settings) -> Subscription:
     else:
         topics = tuple(kafka.topics)
     return Subscription(topics, kafka.auto_offset_reset, kafka.on_offset_out_of_range)
+
+
+def _own_instance_id(settings: Settings, task_id: int) -> dict[str, str]:
+    """The ``group.instance.id`` of one task, if there is any: two with one would fence each other.
+
+    Its number is appended, as to the client's id.
+    """
+    theirs = client_properties(settings.kafka, "consumer").get(INSTANCE_ID)
+    return {INSTANCE_ID: f"{theirs}-{task_id}"} if theirs else {}
 
 
 def _without_own_topics(settings: Settings) -> dict[str, str]:

@@ -58,6 +58,10 @@ UNREADABLE = frozenset(
 )
 """Librdkafka skips a batch that fails its checksum; we must not."""
 
+FATAL = KafkaError._FATAL  # noqa: SLF001
+"""How a poll gives an error that ended the client, such as that another has our instance's id: it
+is not marked as fatal itself."""
+
 DENIED = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED})
 
 
@@ -309,7 +313,7 @@ class Source:
         elif code == KafkaError.UNKNOWN_TOPIC_OR_PART:
             text = f"Topic {message.topic()} does not exist; waiting for it."
             self._trouble("kafka", text, who=message.topic() or "")
-        elif error.fatal():
+        elif code == FATAL or error.fatal():
             raise ConsumerEnded(f"{error.str()} ({error.name()})")
         else:
             log.warning("Kafka reported an error; the client retries.", error=error.str())

@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 
 from processor.connector import task_process
-from processor.connector.task_process import _beat, _subscription, _without_own_topics
+from processor.connector.task_process import (
+    _beat,
+    _own_instance_id,
+    _subscription,
+    _without_own_topics,
+)
 from processor.settings import Settings
 
 
@@ -54,6 +59,16 @@ def test_topics_that_are_named_need_no_exception() -> None:
 @pytest.mark.parametrize("pattern", ["capillary[.].*", "^capillary[.].*"])
 def test_a_pattern_begins_as_librdkafka_wants_it(pattern: str) -> None:
     assert _subscription(settings(topics_regex=pattern)).topics == ("^capillary[.].*",)
+
+
+@pytest.mark.parametrize("table", ["consumer", "properties"])
+def test_each_task_is_an_instance_of_its_own(table: str) -> None:
+    chosen = settings(topics=["events"], **{table: {"group.instance.id": "host-1"}})
+
+    ids = [_own_instance_id(chosen, task)["group.instance.id"] for task in range(2)]
+
+    assert ids == ["host-1-0", "host-1-1"]
+    assert _own_instance_id(settings(topics=["events"]), 0) == {}
 
 
 class _Slow:

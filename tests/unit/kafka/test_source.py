@@ -392,11 +392,19 @@ def test_an_error_for_a_partition_that_went_in_the_same_poll_is_left_alone(
     assert polls.paused == []
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        KafkaError(KafkaError.FENCED_INSTANCE_ID, "fenced", True),
+        KafkaError(KafkaError._FATAL, "Fatal error: fenced"),  # noqa: SLF001
+    ],
+    ids=["marked as fatal", "as a poll gives it"],
+)
 def test_a_fatal_error_ends_the_source_for_good(
-    begin: Begin, listener: Any, eventually: Eventually
+    error: KafkaError, begin: Begin, listener: Any, eventually: Eventually
 ) -> None:
     heard, fenced = listener(), Said(0)
-    fenced._error = KafkaError(KafkaError.FENCED_INSTANCE_ID, "fenced", True)  # noqa: SLF001
+    fenced._error = error  # noqa: SLF001
     polls = Polls([fenced])
 
     begin(heard, members_of("events"), open_consumer=lambda _: polls)
