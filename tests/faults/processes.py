@@ -9,6 +9,9 @@ REAL = f"{INTEGRATION}/test_fault_rows.py"
 MODEL = "tests/model/test_outages.py"
 LONG_OUTAGES = f"{MODEL}::test_ten_minutes_of_an_outage_write_no_dead_letter"
 KILLS = f"{INTEGRATION}/test_processes.py"
+CRASHES = f"{INTEGRATION}/test_crashes.py"
+LINE = f"{INTEGRATION}/test_fault_rows_kafka.py"
+QUARANTINE = f"{UNIT}/connector/test_quarantine.py"
 SOURCE = f"{INTEGRATION}/test_source.py"
 METADATA = f"{INTEGRATION}/test_commit_metadata.py"
 OUTAGES = f"{INTEGRATION}/test_outages.py"
@@ -83,13 +86,13 @@ PROCESS = (
         "the process is frozen until its session is over, and goes on then",
         "0 lost; late answers count for nothing, nobody commits what is another's",
         (
+            f"{LINE}::test_a_process_that_is_frozen_beyond_its_session_loses_nothing_and_takes_nothing_back",
             f"{LEDGER}::test_an_answer_of_an_earlier_assignment_changes_nothing",
             f"{PIPELINE}::test_a_late_answer_of_an_earlier_assignment_counts_for_nothing",
             f"{TASK}::test_a_lost_partition_is_forgotten_at_once",
             f"{MEMBERSHIP}::test_a_commit_decided_before_the_partition_came_back_does_not_set_it_back",
             MACHINE,
         ),
-        "with a real SIGSTOP only in `make chaos` (*connector freeze*): a session ends after 6 s",
     ),
     Row(
         "F9",
@@ -101,9 +104,16 @@ PROCESS = (
     ),
     Row(
         "F10",
-        "bytes that would crash a decoder",
-        "the record alone is dead-lettered: its schema is refused before anything is decoded",
+        "bytes that would crash a decoder, or that it never comes back from",
+        "the record alone is dead-lettered: its schema is refused before anything is decoded; if it"
+        " does crash the process, after two deaths (`decode.crash`). 0 lost; repeats at most what"
+        " was in flight at each death",
         (
+            f"{CRASHES}::test_a_record_that_ends_its_process_twice_is_dead_lettered_alone",
+            f"{CRASHES}::test_two_such_records_in_two_partitions_are_both_found_whatever_task_meets_them",
+            f"{QUARANTINE}::test_deaths_of_two_tasks_at_one_record_are_added_up_and_those_that_run_are_told",
+            f"{QUARANTINE}::test_what_is_no_native_crash_convicts_no_record",
+            f"{UNIT}/connector/test_vigil.py::test_what_is_no_standstill",
             f"{INTEGRATION}/test_hostile_schemas.py::test_a_hostile_schema_neither_hangs_nor_kills",
             f"{UNIT}/schemas/test_hostile_bytes.py::test_hostile_bytes_neither_hang_nor_kill",
             f"{KILLS}::test_a_task_that_dies_is_started_again",
@@ -113,8 +123,10 @@ PROCESS = (
         "F11",
         "the event loop is blocked",
         "0/0/0: the consumer's own thread goes on polling",
-        (f"{POLLING}::test_a_loop_that_takes_nothing_is_handed_only_so_much",),
-        "a real process whose loop stands still",
+        (
+            f"{CRASHES}::test_a_loop_that_stands_still_longer_than_kafka_waits_costs_no_membership",
+            f"{POLLING}::test_a_loop_that_takes_nothing_is_handed_only_so_much",
+        ),
     ),
     Row(
         "F12",
@@ -149,7 +161,7 @@ KAFKA = (
         "F15",
         "the broker is away at the start",
         "0/0/0: alive, not ready, goes on by itself",
-        reason="no test starts a connector before its broker; F13 and F14 take it away later",
+        (f"{LINE}::test_a_connector_that_starts_before_its_broker_waits_and_goes_on_by_itself",),
     ),
     Row(
         "F16",
@@ -162,14 +174,17 @@ KAFKA = (
         "F17",
         "the network to the broker swallows everything",
         "0 lost, 0 dead-lettered; the clients recover",
-        reason="only in `make chaos` (*kafka link black hole*)",
+        (f"{LINE}::test_a_network_to_the_broker_that_swallows_resets_and_slices_loses_nothing",),
     ),
     Row(
         "F18",
         "connections to the broker reset, sliced into small packets, slow",
         "0 lost; a batch that fails its checksum is not skipped",
-        (f"{POLLING}::test_a_batch_that_fails_its_checksum_is_not_skipped",),
-        "the network itself only in `make chaos` (*kafka link …*)",
+        (
+            f"{LINE}::test_a_network_to_the_broker_that_swallows_resets_and_slices_loses_nothing",
+            f"{POLLING}::test_a_batch_that_fails_its_checksum_is_not_skipped",
+        ),
+        "slow connections only in `make chaos` (*kafka link …*)",
     ),
     Row(
         "F19",
@@ -210,7 +225,10 @@ KAFKA = (
         "F22",
         "a sink slower than `max.poll.interval.ms`",
         "0/0/0: paused, polling goes on, the membership stays",
-        (f"{SOURCE}::test_back_pressure_pauses_and_keeps_the_membership",),
+        (
+            f"{LINE}::test_a_sink_slower_than_kafka_waits_for_a_poll_costs_no_membership",
+            f"{SOURCE}::test_back_pressure_pauses_and_keeps_the_membership",
+        ),
     ),
     Row(
         "F23",
@@ -246,11 +264,13 @@ KAFKA = (
         "the topic is deleted and created again",
         "0 lost: what is known of the old topic counts for nothing",
         (
+            f"{LINE}::test_of_a_topic_that_is_deleted_and_made_anew_nothing_of_the_new_one_is_lost",
             f"{METADATA}::test_metadata_of_a_topic_that_was_recreated_is_ignored",
             f"{LEDGER}::test_the_same_offsets_of_a_recreated_topic_are_other_records",
             f"{MEMBERSHIP}::test_a_commit_decided_before_a_loss_does_not_pass_what_the_topic_holds_now",
         ),
-        "under a running connector with a real broker",
+        "made anew before the client sees that it is gone: it goes on at the old offset, which is"
+        " out of range and waits for a person, or, once the new log is longer, skips what is below",
     ),
     Row(
         "F27",
@@ -306,9 +326,12 @@ KAFKA = (
     Row(
         "F32",
         "two instances with one `group.instance.id`",
-        "0 lost; the one that is fenced ends",
-        (f"{POLLING}::test_a_fatal_error_ends_the_source_for_good",),
-        "two real instances",
+        "0 lost; the one that is fenced ends: FAILED, not ready, says why",
+        (
+            f"{LINE}::test_the_elder_of_two_with_one_group_instance_id_is_fenced_and_the_other_goes_on",
+            f"{POLLING}::test_a_fatal_error_ends_the_source_for_good",
+            f"{UNIT}/connector/test_task_process.py::test_each_task_is_an_instance_of_its_own",
+        ),
     ),
 )
 ROWS = PROCESS + KAFKA
