@@ -9,7 +9,8 @@ from processor.kafka.intake import Intake, Start, Teller
 from processor.kafka.origins import Origins
 from processor.kafka.ownership import Ownership
 from processor.kafka.pausing import Pausing
-from processor.kafka.progress import Mark
+from processor.kafka.progress import Mark, Origin
+from processor.kafka.recreated import is_another
 from processor.record import TopicPartition
 from processor.telemetry.logs import get_logger
 
@@ -62,7 +63,11 @@ class Gaps:
             log_end=high,
             policy=self._policy,
         )
-        if self._policy == "pause":
+        origin = self._origins([partition.topic]).get(partition.topic)
+        known = self._ours.origins().get(partition)
+        if origin is not None and known is not None and is_another(origin, known[1]):
+            self.recreated(consumer, partition, origin)
+        elif self._policy == "pause":
             self._pausing.hold(consumer, partition)
             text = (
                 f"The committed offset of {partition} is out of range (it is {offset}, the log "
@@ -72,11 +77,25 @@ class Gaps:
             who = str(partition)
             self._tell(self._intake.trouble, "offset_out_of_range", text, who=who, of_setup=True)
         elif self._policy == "earliest":
-            self._begin_anew(consumer, partition, OFFSET_BEGINNING if low is None else low)
+            place = OFFSET_BEGINNING if low is None else low
+            self._begin_anew(consumer, partition, place, origin)
         else:
-            self._begin_anew(consumer, partition, OFFSET_END if high is None else high)
+            self._begin_anew(consumer, partition, OFFSET_END if high is None else high, origin)
 
-    def _begin_anew(self, consumer: Consumer, partition: TopicPartition, offset: int) -> None:
+    def recreated(self, consumer: Consumer, partition: TopicPartition, origin: Origin) -> None:
+        """Read a topic that was deleted and made anew from its first record."""
+        log.warning(
+            "The topic was deleted and made anew: it is read from its first record.",
+            partition=str(partition),
+        )
+        low, _ = _log_of(consumer, partition)
+        self._pausing.held.discard(partition)  # for what the old log had
+        place = OFFSET_BEGINNING if low is None else low
+        self._begin_anew(consumer, partition, place, origin)
+
+    def _begin_anew(
+        self, consumer: Consumer, partition: TopicPartition, offset: int, origin: Origin | None
+    ) -> None:
         """Read a partition from another offset, as a new assignment.
 
         Librdkafka does not seek once a partition's offset was out of range. And the offsets may be
@@ -95,7 +114,6 @@ class Gaps:
             consumer.assign([*others, place])
         self._pausing.assigned(consumer, consumer.assignment())
         # What had ended beyond the old offset may be other records now: it is not handed on.
-        origin = self._origins([partition.topic]).get(partition.topic)
         starts = self._ours.gained({partition: Start(None, origin=origin)})
         self._tell(self._intake.lost, [partition])
         self._tell(self._intake.assigned, starts)

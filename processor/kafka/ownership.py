@@ -7,7 +7,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from processor.kafka.clients import error_of
 from processor.kafka.intake import Start
-from processor.kafka.progress import Mark
+from processor.kafka.progress import Mark, Origin
 from processor.record import TopicPartition
 from processor.telemetry.logs import get_logger
 
@@ -36,15 +36,19 @@ class Ownership:
         self._told = told
         self._generation = 0
         self._generations: dict[TopicPartition, int] = {}
+        self._origins: dict[TopicPartition, Origin] = {}
         self._asked: dict[TopicPartition, set[tuple[int, str]]] = {}
         self._plain = False
 
     def gained(self, starts: Mapping[TopicPartition, Start]) -> dict[TopicPartition, Start]:
         """These are ours from here; gives them back with the generation of this assignment."""
         self._generation += 1
-        for partition in starts:
+        for partition, start in starts.items():
             self._generations[partition] = self._generation
             self._asked[partition] = set()
+            self._origins.pop(partition, None)
+            if start.origin is not None:
+                self._origins[partition] = start.origin
         return {p: start._replace(generation=self._generation) for p, start in starts.items()}
 
     def gone(self, partitions: Iterable[TopicPartition]) -> None:
@@ -52,6 +56,11 @@ class Ownership:
         for partition in partitions:
             self._generations.pop(partition, None)
             self._asked.pop(partition, None)
+            self._origins.pop(partition, None)
+
+    def origins(self) -> dict[TopicPartition, tuple[int, Origin]]:
+        """Generation and origin of what is ours, as far as the broker told an origin."""
+        return {p: (self._generations[p], origin) for p, origin in self._origins.items()}
 
     def commit(
         self, consumer: Consumer, marks: Mapping[TopicPartition, Mark], *, wait: bool

@@ -27,6 +27,7 @@ from processor.kafka.pausing import Pausing
 from processor.kafka.portions import Portions
 from processor.kafka.progress import Mark
 from processor.kafka.records import partition_of, record_of
+from processor.kafka.recreated import Recreations
 from processor.record import Record, TopicPartition
 from processor.telemetry.logs import get_logger
 
@@ -111,6 +112,7 @@ class Source:
             origins=origins,
         )
         self._orders: queue.SimpleQueue[Callable[[Consumer], None]] = queue.SimpleQueue()
+        self._recreations = Recreations(self._ours, origins, self._orders.put, self._gaps.recreated)
         self._handed, self._taken = 0, 0
         self._took = threading.Event()
         self._flowing = True
@@ -230,6 +232,7 @@ class Source:
             self._read(consumer)
         else:
             self._stall(consumer)
+        self._recreations.turn()
         if time.monotonic() >= self._lag_due_s:
             self._lag_due_s = time.monotonic() + LAG_EVERY_S
             self._tell_lag(consumer)

@@ -262,15 +262,17 @@ KAFKA = (
     Row(
         "F26",
         "the topic is deleted and created again",
-        "0 lost: what is known of the old topic counts for nothing",
+        "0 lost: what is known of the old topic counts for nothing, the new one is read from its"
+        " start. Not seen at once: what was read of it by then is repeated",
         (
             f"{LINE}::test_of_a_topic_that_is_deleted_and_made_anew_nothing_of_the_new_one_is_lost",
+            f"{LINE}::test_a_topic_that_is_made_anew_before_anybody_sees_it_gone_is_read_from_its_start",
             f"{METADATA}::test_metadata_of_a_topic_that_was_recreated_is_ignored",
             f"{LEDGER}::test_the_same_offsets_of_a_recreated_topic_are_other_records",
             f"{MEMBERSHIP}::test_a_commit_decided_before_a_loss_does_not_pass_what_the_topic_holds_now",
         ),
-        "made anew before the client sees that it is gone: it goes on at the old offset, which is"
-        " out of range and waits for a person, or, once the new log is longer, skips what is below",
+        "a connector that is restarted within the 30 s before it looks at a topic that it did not"
+        " see go",
     ),
     Row(
         "F27",

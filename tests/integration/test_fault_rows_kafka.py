@@ -234,6 +234,37 @@ def test_of_a_topic_that_is_deleted_and_made_anew_nothing_of_the_new_one_is_lost
     assert tasks(running.pid) == before
 
 
+@pytest.mark.parametrize(
+    ("before", "after"), [(200, 50), (20, 200)], ids=["out of range", "within the new log"]
+)
+def test_a_topic_that_is_made_anew_before_anybody_sees_it_gone_is_read_from_its_start(
+    before: int, after: int, line: Line, settings: Any, connector: Any, simulator: Any,
+    eventually: Any,
+) -> None:  # fmt: skip
+    settings["kafka"]["consumer"] = {"session.timeout.ms": 45_000}
+    line.send(before)
+    running = connector(settings)
+    eventually(lambda: line.is_committed(settings, before))
+    (task,) = tasks(running.pid)
+    admin = line.broker.admin()
+
+    os.kill(task, signal.SIGSTOP)
+    try:
+        admin.delete_topics([line.topic])[line.topic].result(30)
+        eventually(lambda: made_anew(line), what="its name is free again")
+        line.send(after)
+    finally:
+        os.kill(task, signal.SIGCONT)
+
+    eventually(lambda: line.arrived(simulator), what="all of the new topic arrives")
+    eventually(lambda: line.is_committed(settings, after))
+    found = line.tally(f"F26, unseen, {after} records", simulator, repeats="those read before")
+    assert (found.lost, found.dead_lettered) == (0, 0)
+    assert found.repeated <= after
+    eventually(lambda: running.readyz()[0] == 200)
+    assert "made anew" in running.log.read_text()
+
+
 def made_anew(line: Line) -> bool:
     try:
         line.create()

@@ -25,7 +25,7 @@ from processor.connector.ledger import Ledger
 from processor.connector.task import Limits, Task
 from processor.experience_platform.client import Collection
 from processor.experience_platform.ims import ImsTokens
-from processor.kafka import membership, source
+from processor.kafka import membership, recreated, source
 from processor.kafka.source import Source, Subscription
 from processor.record import TopicPartition
 from processor.settings import Settings
@@ -138,6 +138,7 @@ def without_threads(loop: VirtualLoop) -> Iterator[None]:
     with (
         patch.object(source, "threading", doubles),
         patch.object(membership, "threading", doubles),
+        patch.object(recreated, "threading", doubles),
         patch.object(source, "time", SimpleNamespace(monotonic=loop.time)),
     ):
         yield
