@@ -38,6 +38,9 @@ AGAIN_S = 5.0
 LAST_S = 2.0
 """A stop waits so long for the last entries, and not at all while the topic is in trouble."""
 
+SETTLED_S = 5.0
+"""So long after an order every task has obeyed it: who begins to hold then has judged anew."""
+
 NEVER_S = -math.inf
 
 
@@ -110,6 +113,7 @@ class Holds:
         let_go: called with each kind that is released from now on.
         state: writes; called on a thread of ours.
         follow: makes the follower of what begins so.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -119,12 +123,15 @@ class Holds:
         *,
         state: Writes | None = None,
         follow: Callable[..., Any] = Follower,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.released: dict[str, Kind] = {}
+        self._released: dict[str, tuple[Kind, float]] = {}
+        self._held: dict[int, set[str]] = {}
         self._settings = settings
         self._let_go = let_go
         self._state = state or StateTopic(settings, f"{settings.name}-supervisor")
         self._make_follower = follow
+        self._clock = clock
         self._worker = ""
         self._board = Board()
         self._woken, self._closing = threading.Event(), threading.Event()
@@ -149,8 +156,24 @@ class Holds:
         )
         self._follower.start()
 
+    @property
+    def released(self) -> list[Kind]:
+        """What a task that begins now is to let go.
+
+        Not what a task has held anew since: then somebody has to decide again, or a task that dies
+        in a fault of the set-up would come back and write all of it into the dead letters.
+        """
+        return [kind for kind, _ in self._released.values()]
+
     def heard(self, task: int, holdings: Sequence[Hold]) -> None:
         """Take what a task holds now; nothing when it is gone."""
+        held = {hold.kind_id for hold in holdings}
+        for kind_id in held - self._held.get(task, set()):
+            if kind_id in self._released:
+                _, at_s = self._released[kind_id]
+                if self._clock() - at_s >= SETTLED_S:
+                    del self._released[kind_id]
+        self._held[task] = held
         if self._board.wants(task, [TaskHold(self._worker, task, hold) for hold in holdings]):
             self._woken.set()
 
@@ -181,7 +204,7 @@ class Holds:
             log.warning("An order in the state topic is not obeyed.", why=str(why))
             return
         log.info("Let go what failed so.", kind=kind.id, code=kind.code, target=kind.target)
-        self.released[kind.id] = kind
+        self._released[kind.id] = kind, self._clock()
         self._let_go(kind)
 
     def trouble(self, message: str) -> None:

@@ -219,7 +219,7 @@ class Supervisor:
         watching = asyncio.create_task(child.vigil.keep())
         ended = asyncio.Event()
         self._listen(child, process, ours, ended)
-        for kind in self._holds.released.values():
+        for kind in self._holds.released:
             self._order(child, task_process.Release(kind))
         if self._stopping.is_set():
             self._order(child, task_process.STOP)

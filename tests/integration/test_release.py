@@ -69,6 +69,7 @@ def test_what_two_tasks_hold_is_listed_and_released_and_becomes_dead_letters(
 ) -> None:  # fmt: skip
     events = [capillary.events.of("transactionAdded") for _ in range(COUNT)]
     records = [capillary.record(event) for event in events]
+    customers = {record["key"] for record in records}
     simulator.faults(REFUSES_ALL)
     produce(topic, [{**r, "partition": n % 2} for n, r in enumerate(records)])
     nothing = errors("list", "--json")
@@ -115,6 +116,9 @@ def test_what_two_tasks_hold_is_listed_and_released_and_becomes_dead_letters(
     assert {row["fate"] for row in done[1]} == {"let_go"}
     assert sorted(letters_of(topic, broker, read_topic)) == sorted(r["value"] for r in records)
     assert simulator.accepted() == []
+    told = b"".join(entry.value() or b"" for entry in read_topic(f"{tables['name']}.state"))
+    assert b"schema_id" in told
+    assert not any(value in told for value in customers)
     assert after[:2] == (0, [])
     assert balanced(running)
 

@@ -16,7 +16,7 @@ from processor.connector.hold_entries import (
     released_kind,
     task_hold_of,
 )
-from processor.connector.holds import Board, Holds
+from processor.connector.holds import SETTLED_S, Board, Holds
 from processor.connector.judge import Kind
 from processor.errors import Code, Misconfigured, TryAgain
 from processor.kafka.state_entry import Document, Entry, Unreadable
@@ -284,7 +284,30 @@ def test_an_order_is_obeyed_when_it_is_news_and_remembered() -> None:
 
         assert after_history == nothing_yet == []
         assert let_go == [KIND]
-        assert holds.released == {KIND.id: KIND}
+        assert holds.released == [KIND]
+
+    real_time(scenario)
+
+
+def test_what_is_held_anew_after_a_release_is_not_released_to_who_begins() -> None:
+    async def scenario() -> None:
+        topic, now_s = Topic(), [0.0]
+        holds = Holds(settings(), print, state=topic, follow=topic.follow, clock=lambda: now_s[0])
+        holds.start(WORKER)
+        holds.history({})
+        holds.heard(0, [HOLD])
+        holds.news(ORDER)
+        holds.heard(0, [HOLD])  # it has not obeyed yet
+        holds.heard(1, [HOLD])  # and this one was about to hold
+        now_s[0] = SETTLED_S
+        holds.heard(0, [HOLD])
+        at_first = holds.released
+        holds.heard(0, ())
+        holds.heard(0, [HOLD])
+        await holds.close()
+
+        assert at_first == [KIND]
+        assert holds.released == []
 
     real_time(scenario)
 

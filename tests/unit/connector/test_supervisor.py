@@ -313,7 +313,7 @@ class Shown:
     """The supervisor's end of the state topic, without a topic."""
 
     def __init__(self) -> None:
-        self.released: dict[str, Kind] = {}
+        self.released: list[Kind] = []
         self.heard_of: list[tuple[int, tuple[Hold, ...]]] = []
 
     def heard(self, task: int, holdings: Sequence[Hold]) -> None:
@@ -401,7 +401,7 @@ async def test_a_task_that_begins_hears_what_was_released_and_holds_nothing_when
     supervisor, shown, spawns = Supervisor(settings()), Shown(), Spawns()
     supervisor._holds = cast("Any", shown)  # noqa: SLF001
     supervisor._context = cast("Any", spawns)  # noqa: SLF001
-    shown.released = {KIND.id: KIND}
+    shown.released = [KIND]
     (child,) = children(supervisor)
 
     await supervisor._one_life(child)  # noqa: SLF001

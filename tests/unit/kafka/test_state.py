@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from processor.errors import Misconfigured, TryAgain
-from processor.kafka.state import TOPIC_CONFIG, StateTopic
+from processor.kafka.state import TOPIC_CONFIG, StateTopic, read_to_end
 from processor.kafka.state_entry import Unreadable, encode, entry_of
 from processor.record import Record
 from processor.settings import Settings
@@ -189,6 +189,13 @@ def test_a_write_without_answer_is_the_moments_fault_and_never_arrives_late(
     assert producer.opened == 2
 
 
+def test_a_producer_that_is_broken_is_made_anew(settings: Settings) -> None:
+    producer = ScriptedProducer([KafkaError._FATAL])  # noqa: SLF001 - librdkafka's name for it
+
+    assert state_of(settings, producer, Admin(producer)).write("a/1", {}) == 40
+    assert producer.opened == 2
+
+
 @pytest.mark.parametrize(
     "refusal", [KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.POLICY_VIOLATION]
 )
@@ -204,3 +211,70 @@ def test_a_denied_write_says_what_to_mend(settings: Settings) -> None:
 
     with pytest.raises(Misconfigured, match=r"Grant .*Write .*capillary-aep\.state"):
         state_of(settings, producer, Admin(producer)).write("a/1", {})
+
+
+# Reading.
+
+
+class ScriptedConsumer:
+    """A topic whose end is known; hands out the polls of its script, then nothing."""
+
+    def __init__(self, end: int, *polls: list[Any]) -> None:
+        self.end = end
+        self.polls = list(polls)
+        self.assigned: list[int] = []
+
+    def get_watermark_offsets(self, _partition: Any, timeout: float) -> tuple[int, int]:
+        assert timeout > 0
+        return 2, self.end
+
+    def assign(self, partitions: list[Any]) -> None:
+        self.assigned += [partition.offset for partition in partitions]
+
+    def consume(self, _count: int, timeout: float) -> list[Any]:
+        assert timeout > 0
+        return self.polls.pop(0) if self.polls else []
+
+
+def message(offset: int, code: int | None = None) -> Any:
+    error = None if code is None else KafkaError(code)
+    return SimpleNamespace(offset=lambda: offset, error=lambda: error)
+
+
+END = KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka's name for it
+
+
+@pytest.mark.parametrize(
+    "polls",
+    [
+        ([message(2), message(4)], [message(6), message(7), message(9)]),
+        ([message(2), message(4), message(6)], [message(0, END)]),  # 7 ends a transaction
+        (
+            [message(0, KafkaError.GROUP_AUTHORIZATION_FAILED)],
+            [message(2), message(4), message(6), message(7)],
+        ),
+    ],
+)
+def test_reading_goes_to_the_end_as_it_was_and_not_beyond(polls: tuple[list[Any], ...]) -> None:
+    consumer, taken = ScriptedConsumer(8, *polls), list[int]()
+
+    end = read_to_end(cast("Any", consumer), NAME, lambda m: taken.append(m.offset() or 0))
+
+    assert end == 8
+    assert [offset for offset in taken if offset != 7] == [2, 4, 6]
+    assert max(taken) < 8
+    assert consumer.assigned == [2]
+
+
+def test_reading_that_is_refused_or_brings_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("processor.kafka.state.STUCK_S", 0.0)
+    refused = ScriptedConsumer(8, [message(0, KafkaError.TOPIC_AUTHORIZATION_FAILED)])
+
+    with pytest.raises(KafkaException, match="TOPIC_AUTHORIZATION_FAILED"):
+        read_to_end(cast("Any", refused), NAME, print)
+    with pytest.raises(KafkaException, match="REQUEST_TIMED_OUT"):
+        read_to_end(cast("Any", ScriptedConsumer(8)), NAME, print)
+
+
+def test_an_empty_topic_is_read_at_once() -> None:
+    assert read_to_end(cast("Any", ScriptedConsumer(2)), NAME, print) == 2
