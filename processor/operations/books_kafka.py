@@ -1,24 +1,15 @@
 """What books are kept by in Kafka: committed offsets, both ends of logs, how topics forget."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
-    IsolationLevel,
-    KafkaError,
-    KafkaException,
-)
-from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import ConfigResource, OffsetSpec, ResourceType
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import ConfigResource, ResourceType
 
-from processor.errors import Misconfigured
 from processor.kafka.clients import error_of
-from processor.operations.reading import ANSWER_S, DENIED, Reader
+from processor.operations.group_offsets import NO_GROUP, GroupReader
+from processor.operations.reading import ANSWER_S, DENIED
 from processor.record import TopicPartition
-from processor.telemetry.logs import redact
-
-NO_GROUP = frozenset({KafkaError.GROUP_ID_NOT_FOUND, KafkaError.UNKNOWN_TOPIC_OR_PART})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +27,8 @@ class Keeping:
     ahead_ms: int | None
 
 
-class BooksReader(Reader):
-    """As :class:`Reader`, and looks up what only books need; it commits nothing."""
+class BooksReader(GroupReader):
+    """As :class:`GroupReader`, and looks up what only books need; it commits nothing."""
 
     def committed(
         self, group: str, partitions: Collection[TopicPartition]
@@ -48,40 +39,8 @@ class BooksReader(Reader):
             TryAgain: no broker answers.
             Misconfigured: Kafka refuses us.
         """
-        if not partitions:
-            return {}
-        places = [KafkaPartition(p.topic, p.partition) for p in partitions]
-        asked = [ConsumerGroupTopicPartitions(group, places)]
-        try:
-            futures = self._admin.list_consumer_group_offsets(asked, request_timeout=ANSWER_S)
-            found = futures[group].result().topic_partitions
-            _raise_first(place.error for place in found)
-        except KafkaException as raised:
-            error = error_of(raised)
-            if error is not None and error.code() in NO_GROUP:
-                return dict.fromkeys(partitions)
-            if error is not None and error.code() in DENIED:
-                raise Misconfigured(
-                    f"Kafka refuses to tell the offsets of group {group}: {redact(error.str())}.",
-                    mend="Grant this client Describe on the group.",
-                    reason="kafka",
-                ) from raised
-            raise self._away(raised) from raised
-        offsets = {TopicPartition(p.topic, p.partition): p.offset for p in found}
-        return {p: o if (o := offsets.get(p, -1)) >= 0 else None for p in partitions}
-
-    def written(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        """The offset after the last record, those of unfinished transactions included.
-
-        Raises:
-            TryAgain: no broker answers.
-            Misconfigured: Kafka refuses us.
-        """
-        return self._offsets(
-            partitions,
-            OffsetSpec.latest(),  # type: ignore[no-untyped-call] # its stub has no annotation
-            isolation=IsolationLevel.READ_UNCOMMITTED,
-        )
+        marks = self.marks(group, partitions)
+        return {p: marks[p].offset if p in marks else None for p in partitions}
 
     def keeping(self, topics: Collection[str]) -> Mapping[str, Keeping | None]:
         """How topics keep their records; `None` where we may not know.
@@ -105,12 +64,6 @@ class BooksReader(Reader):
                 raise self._away(raised) from raised
             found[resource.name] = keeping_of({k: e.value or "" for k, e in entries.items()})
         return found
-
-
-def _raise_first(errors: Iterable[KafkaError | None]) -> None:
-    for error in errors:
-        if error is not None and error.code() not in NO_GROUP:
-            raise KafkaException(error)
 
 
 def keeping_of(config: Mapping[str, str]) -> Keeping:

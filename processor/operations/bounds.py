@@ -73,7 +73,7 @@ class BoundOptions:
         Raises:
             Misconfigured: one of them is malformed, two contradict, or the range is empty.
         """
-        _one_of(
+        one_of(
             {
                 "--from-earliest": self.from_earliest,
                 "--from-offset": self.from_offset,
@@ -81,7 +81,7 @@ class BoundOptions:
                 "--by-duration": self.by_duration,
             }
         )
-        _one_of(
+        one_of(
             {
                 "--to-latest": self.to_latest,
                 "--to-offset": self.to_offset,
@@ -92,7 +92,7 @@ class BoundOptions:
             from_offset=_given(self.from_offset, lambda text: offset("--from-offset", text)),
             from_ms=_given(self.from_datetime, lambda text: moment_ms("--from-datetime", text))
             if self.by_duration is None
-            else _before_ms(now, self.by_duration),
+            else before_ms(now, self.by_duration),
             to_offset=_given(self.to_offset, lambda text: offset("--to-offset", text)),
             to_ms=_given(self.to_datetime, lambda text: moment_ms("--to-datetime", text)),
         )
@@ -108,7 +108,7 @@ def offset(option: str, text: str) -> int:
     Raises:
         Misconfigured: it is none.
     """
-    return _number(option, text, LARGEST_OFFSET, "an offset")
+    return whole_number(option, text, LARGEST_OFFSET, "an offset")
 
 
 def topic_choice(option: str, text: str) -> TopicChoice:
@@ -119,11 +119,11 @@ def topic_choice(option: str, text: str) -> TopicChoice:
     """
     topic, colon, listed = text.partition(":")
     if not is_topic_name(topic):
-        raise _wrong(option, text, "the name of a topic, or TOPIC:PARTITION,PARTITION…")
+        raise wrong(option, text, "the name of a topic, or TOPIC:PARTITION,PARTITION…")
     if not colon:
         return TopicChoice(topic, None)
     numbers = {
-        _number(option, part, LARGEST_PARTITION, "a partition") for part in listed.split(",")
+        whole_number(option, part, LARGEST_PARTITION, "a partition") for part in listed.split(",")
     }
     return TopicChoice(topic, tuple(sorted(numbers)))
 
@@ -136,7 +136,7 @@ def position(option: str, text: str) -> Position:
     """
     topic, partition, number = source_place(option, text)
     if partition is None or number is None:
-        raise _wrong(option, text, "TOPIC:PARTITION:OFFSET")
+        raise wrong(option, text, "TOPIC:PARTITION:OFFSET")
     return Position(topic, partition, number)
 
 
@@ -148,9 +148,11 @@ def source_place(option: str, text: str) -> tuple[str, int | None, int | None]:
     """
     topic, *numbers = text.split(":")
     if len(numbers) > 2 or not is_topic_name(topic):  # noqa: PLR2004 - partition and offset
-        raise _wrong(option, text, "TOPIC, TOPIC:PARTITION or TOPIC:PARTITION:OFFSET")
+        raise wrong(option, text, "TOPIC, TOPIC:PARTITION or TOPIC:PARTITION:OFFSET")
     limits = ((LARGEST_PARTITION, "a partition"), (LARGEST_OFFSET, "an offset"))
-    read = [_number(option, number, *limit) for number, limit in zip(numbers, limits, strict=False)]
+    read = [
+        whole_number(option, number, *limit) for number, limit in zip(numbers, limits, strict=False)
+    ]
     partition, offset_ = (*read, None, None)[:2]
     return topic, partition, offset_
 
@@ -167,9 +169,9 @@ def moment_ms(option: str, text: str) -> int:
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
         since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     except (ValueError, OverflowError):
-        raise _wrong(option, text, wanted) from None
+        raise wrong(option, text, wanted) from None
     if since < timedelta(0):
-        raise _wrong(option, text, f"{wanted}; Kafka's times begin in 1970")
+        raise wrong(option, text, f"{wanted}; Kafka's times begin in 1970")
     return since // timedelta(milliseconds=1)
 
 
@@ -181,11 +183,11 @@ def duration(option: str, text: str) -> timedelta:
     """
     wanted = "a duration PnDTnHnMnS, such as PT6H or P1DT12H"
     if _DURATION.fullmatch(text) is None:
-        raise _wrong(option, text, wanted)
+        raise wrong(option, text, wanted)
     try:
         return _AS_DURATION.validate_python(text)
     except ValidationError:
-        raise _wrong(option, text, wanted) from None
+        raise wrong(option, text, wanted) from None
 
 
 def partitions_of(choices: Iterable[TopicChoice], known: Mapping[str, int]) -> list[TopicPartition]:
@@ -260,7 +262,12 @@ def spans_of(
     return spans
 
 
-def _before_ms(now: datetime, text: str) -> int:
+def before_ms(now: datetime, text: str) -> int:
+    """The time that lies ``--by-duration`` back, in milliseconds since the epoch; 1970 at most.
+
+    Raises:
+        Misconfigured: it is no duration.
+    """
     length = duration("--by-duration", text)
     since = now - datetime(1970, 1, 1, tzinfo=UTC)
     return max(since - length, timedelta(0)) // timedelta(milliseconds=1)
@@ -270,18 +277,29 @@ def _given(text: str | None, read: Callable[[str], int]) -> int | None:
     return None if text is None else read(text)
 
 
-def _one_of(options: Mapping[str, object]) -> None:
+def one_of(options: Mapping[str, object]) -> None:
+    """Check that at most one of these options is given.
+
+    Raises:
+        Misconfigured: more are.
+    """
     given = [name for name, value in options.items() if value not in (None, False)]
     if len(given) > 1:
         raise Misconfigured(f"{' and '.join(given)} contradict each other.", mend="Give one.")
 
 
-def _number(option: str, text: str, largest: int, what: str) -> int:
+def whole_number(option: str, text: str, largest: int, what: str) -> int:
+    """A whole number from 0 to the largest, in ASCII digits.
+
+    Raises:
+        Misconfigured: it is none.
+    """
     if _DIGITS.fullmatch(text) is None or int(text) > largest:
-        raise _wrong(option, text, f"{what}: a whole number from 0 to {largest}")
+        raise wrong(option, text, f"{what}: a whole number from 0 to {largest}")
     return int(text)
 
 
-def _wrong(option: str, text: str, wanted: str) -> Misconfigured:
+def wrong(option: str, text: str, wanted: str) -> Misconfigured:
+    """What is raised for an option's value that is not what it takes."""
     shown = printable(text[:_SHOWN_CHARACTERS])
     return Misconfigured(f"{option} takes {wanted}; «{shown}» is not that.")
