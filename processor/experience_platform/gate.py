@@ -34,6 +34,7 @@ class Gate:
     tenant's, a key it does not name and a value outside an enum are let through and counted.
 
     Attributes:
+        limit_bytes: the largest entity that is let through; `None`: any.
         warned_entities: entities that were let through with at least one warning.
         warnings: ``(keyword, pointer)`` to how often, with array positions as ``*``. At most 256
             different ones are kept.
@@ -58,7 +59,7 @@ class Gate:
         self._strict = schema.tenant_owned
         self._event = xdm_rules.is_event(schema.document)
         limit_bytes = EVENT_LIMIT_BYTES if self._event else RECORD_LIMIT_BYTES
-        self._limit_bytes = limit_bytes if on_profile_limit == "dead_letter" else None
+        self.limit_bytes = limit_bytes if on_profile_limit == "dead_letter" else None
         self._validator = _compiled(schema, tenant)
 
     def check(self, entity: dict[str, Any], encoded: bytes) -> None:
@@ -71,10 +72,10 @@ class Gate:
         Raises:
             Refused: ``gate.too_large``, or ``gate.violation`` with at most five violations.
         """
-        if self._limit_bytes is not None and len(encoded) > self._limit_bytes:
+        if self.limit_bytes is not None and len(encoded) > self.limit_bytes:
             raise Refused(
                 f"The entity for target {self.target} has {len(encoded)} bytes; Profile drops more"
-                f" than {self._limit_bytes} silently. Map fewer fields, or set [gate]"
+                f" than {self.limit_bytes} silently. Map fewer fields, or set [gate]"
                 " on_profile_limit to send.",
                 code=Code.GATE_TOO_LARGE,
             )

@@ -53,19 +53,31 @@ def lines(shown: Shown, *, dump_bytes: int) -> Iterator[Line]:
         text = ", ".join(value) if isinstance(value, list) else value
         if text not in (None, ""):
             yield Line(f"  {label:<14} {text}")
-    yield from _violations(fields["errors"], "  ")
+    yield from violations(fields["errors"], "  ")
     yield Line("")
-    yield from _headers(shown.headers)
-    yield from _value(shown.value, dump_bytes)
+    yield from content(shown.headers, shown.value, dump_bytes)
     yield Line("")
-    if shown.event is None:
+    yield from today(shown.event, shown.today)
+
+
+def content(
+    headers: Sequence[dict[str, Any]], value: dict[str, Any], dump_bytes: int
+) -> Iterator[Line]:
+    """A record's own headers and its value."""
+    yield from _headers(headers)
+    yield from _value(value, dump_bytes)
+
+
+def today(event: dict[str, Any] | None, targets: Sequence[dict[str, Any]]) -> Iterator[Line]:
+    """The decoded event, and what each target makes of it."""
+    if event is None:
         yield Line("The event cannot be decoded today; its bytes are not shown without --reveal.")
     else:
         yield Line("The event, decoded today", "bold")
-        yield from _json(shown.event)
+        yield from _json(event)
     yield Line("")
     yield Line("The mapping today", "bold")
-    for target in shown.today:
+    for target in targets:
         yield from _target(target)
 
 
@@ -108,15 +120,26 @@ def _target(target: dict[str, Any]) -> Iterator[Line]:
     match target["verdict"]:
         case "passes":
             yield Line(f"  {name}: passes decoding, mapping and gate", "green")
+            yield Line(f"    {_limits(target)}")
             yield from _json(target["entity"])
         case "filtered":
             yield Line(f"  filtered: {target['reason']}", "yellow")
         case _:
             yield Line(f"  {name}: fails, {target['code']}: {target['message']}", "red")
-            yield from _violations(target["errors"], "    ")
+            yield from violations(target["errors"], "    ")
 
 
-def _violations(errors: Sequence[dict[str, str]], indent: str) -> Iterator[Line]:
+def _limits(target: dict[str, Any]) -> str:
+    limit = target["limit_bytes"]
+    of = "no limit is set" if limit is None else f"of {limit} that Profile takes"
+    return (
+        f"_id {target['id']}; entity {target['bytes']} bytes, {of}; "
+        f"message {target['message_bytes']} bytes"
+    )
+
+
+def violations(errors: Sequence[dict[str, str]], indent: str) -> Iterator[Line]:
+    """What Experience Platform or the gate found, one line each."""
     for error in errors:
         yield Line(f"{indent}{error['pointerToViolation']}: {error['message']}")
 

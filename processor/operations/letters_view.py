@@ -18,6 +18,7 @@ from processor.operations.masking import (
     log_reveal,
     names_in_avro,
     names_in_json_schema,
+    shown_id,
     shown_key,
     size_and_hash,
 )
@@ -133,11 +134,11 @@ async def show(
     if reveal:
         value["hex"] = record.value.hex() if record.value is not None else None
     return Shown(
-        {**fields_of(found, reveal=reveal), **_story_of(letter)},
-        [_header(name, content, reveal=reveal) for name, content in letter.headers],
+        {**fields_of(found, reveal=reveal), **more_of(letter)},
+        [header_shown(name, content, reveal=reveal) for name, content in letter.headers],
         value,
-        _event(rehearsed, rehearsal, reveal=reveal),
-        _today(rehearsed, rehearsal, settings, reveal=reveal),
+        event_shown(rehearsed, rehearsal, reveal=reveal),
+        today_shown(rehearsed, rehearsal, settings, reveal=reveal),
     )
 
 
@@ -152,7 +153,8 @@ def rfc3339(timestamp_ms: int | None) -> str | None:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _story_of(letter: Letter) -> dict[str, Any]:
+def more_of(letter: Letter) -> dict[str, Any]:
+    """What a letter's headers tell beyond the fields of a list."""
     return {
         "failed_at": letter.failed_at,
         "replay_id": letter.replay_id,
@@ -164,14 +166,18 @@ def _story_of(letter: Letter) -> dict[str, Any]:
     }
 
 
-def _header(name: str, content: bytes | None, *, reveal: bool) -> dict[str, Any]:
+def header_shown(name: str, content: bytes | None, *, reveal: bool) -> dict[str, Any]:
+    """A header of the record's own by name, size and hash; its value when it is revealed."""
     header = {"name": name, **size_and_hash(content)}
     if reveal:
         header["value"] = shown_key(content, reveal=True)
     return header
 
 
-def _event(rehearsed: Rehearsed, rehearsal: Rehearsal, *, reveal: bool) -> dict[str, Any] | None:
+def event_shown(
+    rehearsed: Rehearsed, rehearsal: Rehearsal, *, reveal: bool
+) -> dict[str, Any] | None:
+    """The decoded event, masked or revealed; `None` when it could not be decoded."""
     event = rehearsed.event
     if event is None:
         return None
@@ -181,20 +187,29 @@ def _event(rehearsed: Rehearsed, rehearsal: Rehearsal, *, reveal: bool) -> dict[
     return Mask(names_in_avro(schema), CLEAR).document(event.body)
 
 
-def _today(
+def today_shown(
     rehearsed: Rehearsed, rehearsal: Rehearsal, settings: Settings, *, reveal: bool
 ) -> list[dict[str, Any]]:
+    """What each target's mapping and gate make of it, masked or revealed."""
     if rehearsed.filtered is not None:
         return [{"target": None, "verdict": "filtered", "reason": rehearsed.filtered.value}]
-    passing = [_passing(p, rehearsal, settings, reveal=reveal) for p in rehearsed.parcels]
+    passing = [
+        _passing(p, rehearsed, rehearsal, settings, reveal=reveal) for p in rehearsed.parcels
+    ]
     return passing + [_failing(failure) for failure in rehearsed.passage.failures]
 
 
 def _passing(
-    parcel: Parcel, rehearsal: Rehearsal, settings: Settings, *, reveal: bool
+    parcel: Parcel,
+    rehearsed: Rehearsed,
+    rehearsal: Rehearsal,
+    settings: Settings,
+    *,
+    reveal: bool,
 ) -> dict[str, Any]:
     target = parcel.message.target
     entity: Mapping[str, Any] = orjson.loads(parcel.message.body)["body"]["xdmEntity"]
+    size = len(orjson.dumps(entity))
     if not reveal:
         platform = settings.experience_platform
         schema = rehearsal.shapes.folder.xdm_schema(target, platform.targets[target])
@@ -202,7 +217,15 @@ def _passing(
         namespaces = {identity.primary, identity.email, identity.phone, identity.external_id}
         names = names_in_json_schema(schema.document) | IDENTITY_NAMES | namespaces
         entity = Mask({*names, f"_{platform.tenant}"}).document(entity)
-    return {"target": parcel.name, "verdict": "passes", "entity": entity}
+    return {
+        "target": parcel.name,
+        "verdict": "passes",
+        "id": shown_id(parcel.message.id, rehearsed.event, reveal=reveal),
+        "bytes": size,
+        "limit_bytes": rehearsal.shapes.routes[target].gate.limit_bytes,
+        "message_bytes": len(parcel.message.body),
+        "entity": entity,
+    }
 
 
 def _failing(failure: Failure) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 import hashlib
 import os
 import pwd
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from processor.record import Position
+from processor.record import Event, Position
 from processor.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -16,6 +17,7 @@ CLEAR = frozenset({"eventName", "eventId", "orgId", "createdAt"})
 
 SHORT_HASH_CHARACTERS = 8
 HEX = "hex:"
+_DIGEST = re.compile(r"[0-9a-f]{64}(-[0-9]+)?")
 
 
 def size_and_hash(content: bytes | None) -> dict[str, Any]:
@@ -41,6 +43,19 @@ def shown_key(key: bytes | None, *, reveal: bool) -> str | None:
         return key.decode()
     except UnicodeDecodeError:
         return HEX + key.hex()
+
+
+def shown_id(id_: str, event: Event | None, *, reveal: bool) -> str:
+    """A message's ``_id`` for people.
+
+    ``eventId`` and a digest say nothing about a customer; what else it may be made of can, so it is
+    masked as a key is.
+    """
+    event_id = None if event is None else event.event_id
+    known = event_id is not None and re.fullmatch(re.escape(event_id) + r"(-\d+)?", id_, re.ASCII)
+    if reveal or known or _DIGEST.fullmatch(id_):
+        return id_
+    return shown_key(id_.encode("utf-8", "replace"), reveal=False) or ""
 
 
 def key_bytes(text: str) -> bytes:

@@ -153,6 +153,19 @@ class Decoder:
         until_s = self._clock() + _UNKNOWN_ID_S if unknown else float("inf")
         self._known[key.id] = _NotUsable(found, until_s)
 
+    def writer_of(self, record: Record) -> WriterSchema | None:
+        """The schema that a record was written with; `None`: it names none that is known here."""
+        try:
+            framed = unframe(record.value or b"", record.headers, self._settings.value)
+        except Refused:
+            return None
+        if isinstance(framed, Registered):
+            known = self._known.get(framed.id)
+            return known.schema if isinstance(known, _Writer) else None
+        if isinstance(framed, Fingerprinted):
+            return self._by_fingerprint.get(framed.fingerprint)
+        return None
+
     def _writer(self, schema_id: int | uuid.UUID) -> _Writer:
         known = self._known.get(schema_id)
         if isinstance(known, _Writer):

@@ -29,7 +29,15 @@ def test_everything_about_a_letter_is_said() -> None:
             dict(SIZE),
             {"eventName": "pointsIssued"},
             [
-                {"target": "event", "verdict": "passes", "entity": {"_id": "<text>"}},
+                {
+                    "target": "event",
+                    "verdict": "passes",
+                    "id": "e-1",
+                    "bytes": 20,
+                    "limit_bytes": 10_000,
+                    "message_bytes": 90,
+                    "entity": {"_id": "<text>"},
+                },
                 {
                     "target": "loyalty",
                     "verdict": "fails",
@@ -44,7 +52,8 @@ def test_everything_about_a_letter_is_said() -> None:
     for expected in (
         "t.dlq 0 17", "t 1 4", "event, loyalty", "#/a: expected type: String",
         "own (3 bytes, SHA-256 bb)", "none (null)", "20 bytes, SHA-256 aa",
-        "event: passes", "loyalty: fails, gate.violation", "#/b: required",
+        "event: passes", "_id e-1; entity 20 bytes, of 10000",
+        "loyalty: fails, gate.violation", "#/b: required",
     ):  # fmt: skip
         assert expected in said
     assert "HTTP status" not in said
