@@ -176,7 +176,8 @@ class GroupReader(Reader):
         if error is not None and error.code() in DENIED:
             return Misconfigured(
                 f"Kafka refuses to {doing}: {redact(error.str())}.",
-                mend="Grant this client Describe on the group, and Read to set its offsets.",
+                mend="Grant this client Describe on the group; to set offsets, Read on the group "
+                "and its topics; to delete them, Delete on the group.",
                 reason="kafka",
             )
         return self._away(raised)

@@ -34,8 +34,14 @@ def lines(trace: Trace, *, dump_bytes: int) -> Iterator[Line]:
     if trace.gone:
         yield Line(f"  {trace.gone}", "yellow")
     yield from _standing(trace)
-    yield from _record(trace, dump_bytes)
+    yield from _record(trace)
     yield from _letters(trace)
+    if trace.record is not None:
+        yield Line("")
+        yield from content(trace.record["headers"], trace.record["value"], dump_bytes)
+    if trace.event is not None or trace.today:
+        yield Line("")
+        yield from today(trace.event, trace.today)
 
 
 def _standing(trace: Trace) -> Iterator[Line]:
@@ -49,7 +55,7 @@ def _standing(trace: Trace) -> Iterator[Line]:
     yield _pair("ending", f"{ending.word.replace('_', '-')}. {ending.because}")
 
 
-def _record(trace: Trace, dump_bytes: int) -> Iterator[Line]:
+def _record(trace: Trace) -> Iterator[Line]:
     record = trace.record
     if record is None:
         return
@@ -62,13 +68,21 @@ def _record(trace: Trace, dump_bytes: int) -> Iterator[Line]:
             f"{record['framing']['schema_name']}, CRC-64-AVRO "
             f"{record['framing']['schema_fingerprint']}",
         )
-    yield Line("")
+    if trace.today:
+        yield _pair("today", " · ".join(map(_in_short, trace.today)))
     if trace.shown_from is not None:
-        yield Line(f"The record is gone; its dead letter {trace.shown_from} still holds it:")
-    yield from content(record["headers"], record["value"], dump_bytes)
-    if trace.event is not None or trace.today:
-        yield Line("")
-        yield from today(trace.event, trace.today)
+        yield _pair("shown from", f"{trace.shown_from}, a dead letter that still holds it")
+
+
+def _in_short(target: dict[str, Any]) -> str:
+    match target["verdict"]:
+        case "passes":
+            limit = "" if target["limit_bytes"] is None else f" of {target['limit_bytes']}"
+            return f"{target['target']} passes, {target['bytes']}{limit} bytes"
+        case "filtered":
+            return f"filtered: {target['reason']}"
+        case _:
+            return f"{target['target'] or 'before any target'} fails: {target['code']}"
 
 
 def _framing(framing: dict[str, Any]) -> str:
@@ -93,7 +107,8 @@ def _letters(trace: Trace) -> Iterator[Line]:
                 yield _pair(label, text, "    ")
         if letter["holds_this_record"] is False:
             yield _pair("holds", "another record than the one that stands there now", "    ")
-        yield _pair("resolution", letter["resolution"] or "open", "    ")
+        if letter["resolution"] is not None:
+            yield _pair("resolution", letter["resolution"], "    ")
         yield from violations(letter["errors"], "    ")
 
 

@@ -4,12 +4,19 @@ import asyncio
 import contextlib
 import itertools
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from processor.demo.events import SampleEvents
 from processor.local import broker as brokers
@@ -28,6 +35,7 @@ TARGETS = ("event", "loyalty", "profile")
 PRODUCE_TIMEOUT_S = 30.0
 READ_TIMEOUT_S = 20.0
 TAIL_LINES = 60
+ALICE_PASSWORD = "acl-canary-password"
 
 
 class MakeBroker(Protocol):
@@ -406,3 +414,67 @@ def balanced() -> Callable[[ConnectorProcess], bool]:
         return consumed == ended + total("processor_records_in_flight")
 
     return balance
+
+
+class Guarded:
+    """A broker that asks its clients who they are, and lets them do what is granted."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self._admin = broker.admin()
+
+    def grant(self, kind: ResourceType, name: str, operations: Sequence[AclOperation]) -> None:
+        bindings = [
+            AclBinding(
+                kind,
+                name,
+                ResourcePatternType.LITERAL,
+                "User:alice",
+                "*",
+                operation,
+                AclPermissionType.ALLOW,
+            )
+            for operation in operations
+        ]
+        for future in self._admin.create_acls(bindings).values():
+            future.result(timeout=30)
+
+
+@pytest.fixture
+def guarded(make_broker: MakeBroker) -> Guarded:
+    """Its second listener knows no names and is allowed everything."""
+    module = "org.apache.kafka.common.security.plain.PlainLoginModule"
+    login = f'{module} required user_alice="{ALICE_PASSWORD}";'
+    return Guarded(
+        make_broker(
+            listener_security_protocol_map=(
+                "CLIENTS:SASL_PLAINTEXT,DIRECT:PLAINTEXT,CONTROLLER:PLAINTEXT"
+            ),
+            sasl_enabled_mechanisms="PLAIN",
+            listener_name_clients_plain_sasl_jaas_config=login,
+            authorizer_class_name="org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            super_users="User:ANONYMOUS",
+        )
+    )
+
+
+@pytest.fixture
+def as_alice(
+    guarded: Guarded, connector_settings: Callable[..., dict[str, Any]]
+) -> Callable[[str], dict[str, Any]]:
+    """``as_alice(topic)``: settings for the guarded broker, with a user that has no rights yet."""
+
+    def tables(topic: str) -> dict[str, Any]:
+        made = connector_settings(topic)
+        made["kafka"] |= {
+            "bootstrap_servers": guarded.broker.bootstrap_servers,
+            "properties": {
+                "security.protocol": "SASL_PLAINTEXT",
+                "sasl.mechanisms": "PLAIN",
+                "sasl.username": "alice",
+                "sasl.password": ALICE_PASSWORD,
+            },
+        }
+        return made
+
+    return tables

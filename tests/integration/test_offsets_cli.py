@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AclOperation, ResourceType
 
 from processor.kafka.origins import look_up
 from processor.kafka.progress import Mark, Origin, Run, write
@@ -87,6 +88,17 @@ def log(broker: Any, topic: str, produce: Any, ours: Group) -> Group:
     return ours
 
 
+def joined(broker: Any, group: Group, protocol: str, eventually: Any) -> Consumer:
+    """Somebody in the group who commits nothing."""
+    member = Consumer(
+        {"bootstrap.servers": broker.direct_servers, "group.id": group.name}
+        | {"group.protocol": protocol, "enable.auto.commit": False}
+    )
+    member.subscribe([group.topic])
+    eventually(lambda: member.poll(0.2) is None and member.assignment())
+    return member
+
+
 def rows(ran: Any) -> list[dict[str, Any]]:
     assert ran.status == 0, ran.stderr
     return [json.loads(line) for line in ran.stdout.splitlines()]
@@ -161,14 +173,8 @@ def test_the_broker_itself_refuses_when_somebody_joins_meanwhile(
 
     settings = Settings.model_validate(tables)
     before = log.committed()
-    member = Consumer(
-        {"bootstrap.servers": broker.direct_servers, "group.id": log.name}
-        | {"group.protocol": protocol, "enable.auto.commit": False}
-    )
+    member = joined(broker, log, protocol, eventually)
     try:
-        member.subscribe([topic])
-        eventually(lambda: member.poll(0.2) is None and member.assignment())
-
         with pytest.raises(TryAgain, match="somebody has joined it"):
             GroupWriter(settings).set_marks(log.name, {Place(topic, 0): Mark(3)})
         with pytest.raises(TryAgain, match="somebody has joined it"):
@@ -252,9 +258,13 @@ def test_an_undo_file_restores_exactly_what_was_committed(
     assert back.stdout == f"{topic},0,2\n{topic},1,0\n"
 
 
+@BOTH_PROTOCOLS
 def test_a_deleted_offset_leaves_those_of_other_partitions_with_their_metadata(
-    log: Group, offsets: Any, topic: str, tmp_path: Path
-) -> None:
+    protocol: str, log: Group, offsets: Any, topic: str, tmp_path: Path, broker: Any,
+    eventually: Any,
+) -> None:  # fmt: skip
+    member = joined(broker, log, protocol, eventually)
+    member.close()
     kept = log.committed()[0]
     log.commit({1: Mark(0)})
     file = tmp_path / "offsets.csv"
@@ -356,6 +366,40 @@ def test_show_of_another_group(
 
     assert (row["group"], row["partition"], row["committed_offset"]) == (other.name, 1, 0)
     assert rows(offsets("show", "--group", fresh_name("nobody"), "--json")) == []
+
+
+def test_each_right_that_is_missing_is_named(
+    guarded: Any, as_alice: Any, run_cli: Any, tmp_path: Path
+) -> None:
+    topic = guarded.broker.create_topic("events", partitions=1)
+    tables = as_alice(topic)
+    group = f"connect-{tables['name']}"
+    config = tmp_path / "alice.toml"
+    config.write_text(toml(tables))
+    guarded.grant(ResourceType.TOPIC, topic, [AclOperation.DESCRIBE])
+
+    def offsets(*words: str) -> Any:
+        return run_cli("offsets", *words, "--config", config)
+
+    denied = offsets("show")
+    guarded.grant(ResourceType.GROUP, group, [AclOperation.DESCRIBE])
+    shown = offsets("show")
+    reset = ("reset", "--to-earliest", "--execute")
+    unchanged = offsets(*reset)
+    guarded.grant(ResourceType.GROUP, group, [AclOperation.READ])
+    guarded.grant(ResourceType.TOPIC, topic, [AclOperation.READ])
+    done = offsets(*reset)
+    undo = tmp_path / "undo.csv"
+    undo.write_text(done.stdout)
+    kept = offsets("reset", "--from-file", str(undo), "--execute")
+    guarded.grant(ResourceType.GROUP, group, [AclOperation.DELETE])
+    undone = offsets("reset", "--from-file", str(undo), "--execute")
+
+    for ran in (denied, unchanged, kept):
+        assert ran.status == 2, ran.stderr
+        assert "Grant this client" in ran.stderr
+    assert shown.status == done.status == undone.status == 0, undone.stderr
+    assert done.stdout == f"{topic},0,none\n"
 
 
 def test_no_broker_is_one_sentence(tables: Tables, offsets: Any) -> None:
