@@ -22,19 +22,25 @@ TICK_S = 0.02
 
 
 class Load:
-    """Events of one kind, ready to be produced."""
+    """Events of one kind, ready to be produced.
 
-    def __init__(self, event: str, topic: str, registry_url: str) -> None:
+    Args:
+        customers: how many different ones there are, so different keys.
+    """
+
+    def __init__(
+        self, event: str, topic: str, registry_url: str, *, customers: int = CUSTOMERS
+    ) -> None:
         self._event = event
         self._schema = SchemaFolder.load(SchemasSettings()).events[event]
         self._settings = SchemaRegistrySettings(url=registry_url)
-        self._events = SampleEvents(customers=CUSTOMERS)
+        self._events = SampleEvents(customers=customers)
         self._schema_id = asyncio.run(self._register(topic))
         self.size_bytes = 0
 
-    def fill(self, servers: str, topic: str, count: int) -> None:
-        """Produce so many events; returns when the broker has them all."""
-        made = [self._record(self._events.of(self._event)) for _ in range(min(count, DIFFERENT))]
+    def fill(self, servers: str, topic: str, count: int, *, different: int = DIFFERENT) -> None:
+        """Produce so many events, the same again after so many; returns when the broker has all."""
+        made = [self._record(self._events.of(self._event)) for _ in range(min(count, different))]
         self.size_bytes = sum(len(value) for _, value in made) // len(made)
         producer = _producer(servers)
         for key, value in itertools.islice(itertools.cycle(made), count):

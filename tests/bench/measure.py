@@ -61,10 +61,9 @@ class Sink:
         self.url = url
         self._client = httpx.Client(base_url=url, trust_env=False, timeout=10.0)
 
-    def reset(self, *, latency_ms: float = 0, sample: bool = False) -> None:
-        query: dict[str, str] = {"latency_ms": str(latency_ms)} | (
-            {"sample": "1"} if sample else {}
-        )
+    def reset(self, *, latency_ms: float = 0, sample: bool = False, order: bool = False) -> None:
+        query = {"latency_ms": str(latency_ms)}
+        query |= {name: "1" for name, on in (("sample", sample), ("order", order)) if on}
         self._client.post("/bench/reset", params=query).raise_for_status()
 
     def report(self) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from processor.local.programs import ConnectorProcess, clean_environment
 from processor.local.registry import Registry
 from tests.bench.load import Load
 from tests.bench.measure import Sink, peak_mb
+from tests.bench.ordering import PARTITIONS_ORDERED, Ordered, compare_orderings
 from tests.bench.sink import MARKER
 
 PARTITIONS = 4
@@ -94,7 +95,7 @@ class Bench:
         self._numbers = iter(range(1, 1000))
 
     @contextlib.contextmanager
-    def connector(self, topic: str) -> Iterator[Process]:
+    def connector(self, topic: str, ordering: str = "none") -> Iterator[Process]:
         number = next(self._numbers)
         secret = self._directory / "client_secret"
         secret.write_text("bench-secret")
@@ -116,7 +117,7 @@ class Bench:
                         "inlet_id": TARGET,
                         "dataset_id": "6512bd43d9caa6e02c990b01",
                         "schema_id": "https://ns.adobe.com/acme/schemas/capillary-event",
-                        "ordering": "none",
+                        "ordering": ordering,
                     }
                 },
             },
@@ -166,6 +167,22 @@ class Bench:
             most_open=report["most_open"],
             again=report["messages"] - count,
             elsewhere=self.ended_elsewhere,
+        )
+
+    def in_order(self, ordering: str, topic: str, count: int, latency_ms: int) -> Ordered:
+        """A run with an order to keep, or none; the sink looks at it in both."""
+        self._sink.reset(latency_ms=latency_ms, order=True)
+        with self.connector(topic, ordering) as process:
+            span = self._sink.watch(process.pid, count, lambda: process.running, RUN_TIMEOUT_S)
+        report = self._sink.report()
+        return Ordered(
+            ordering,
+            latency_ms,
+            records_per_s=span.records_per_s,
+            sink_cores=span.sink_cores,
+            again=report["messages"] - count,
+            elsewhere=self.ended_elsewhere,
+            **report["order"],
         )
 
     def paced(self, program: str, topic: str, load: Load, rate: int, duration_s: float) -> Delays:
@@ -245,6 +262,10 @@ def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
             )
         )
         serving.wait_until(lambda: is_listening(port), timeout_s=START_TIMEOUT_S, what="listen")
+        sink = Sink(f"http://{LOOPBACK}:{port}")
+        bench = Bench(directory, broker, registry, sink)
+        if options.ordering:
+            return compare_orderings(options, bench.in_order, broker, registry, console)
         topic = broker.create_topic("bench", PARTITIONS)
         load = Load(options.event, topic, registry.url)
         say(f"Producing {options.records} {options.event} records.")
@@ -257,7 +278,6 @@ def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
             "limits": "requests_per_second and messages_per_second are off",
             "sink_messages_per_s": round(saturation(port)),
         }
-        bench = Bench(directory, broker, registry, Sink(f"http://{LOOPBACK}:{port}"))
         results, delays = [], []
         for latency_ms in options.latencies:
             for number in range(options.runs):
@@ -354,6 +374,14 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--paced-rate", default=1_500, type=int, help="records/s; 0: no paced run")
     parser.add_argument("--paced-s", default=15.0, type=float, help="length of the paced run")
+    parser.add_argument(
+        "--ordering",
+        action="store_true",
+        help="instead: ordering key against none, with 1,000 keys at 100 ms, and whether it holds",
+    )
+    parser.add_argument(
+        "--partitions", default=PARTITIONS_ORDERED, type=int, help="of --ordering's topic"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     return parser.parse_args()
 

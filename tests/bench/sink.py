@@ -5,8 +5,8 @@ CPU time, so that a run in which it was the bottleneck can be thrown away.
 
     python -m tests.bench.sink --port 8095
     GET  /bench/report   what arrived since the last reset
-    POST /bench/reset    forget it; ?latency_ms=20&sample=1 sets the added latency, and whether
-                         delays are read from the bodies
+    POST /bench/reset    forget it; ?latency_ms=20&sample=1&order=1 sets the added latency, and
+                         whether delays and the order per key are read from the bodies
 """
 
 import argparse
@@ -17,6 +17,8 @@ import socket
 import time
 from datetime import datetime
 from urllib.parse import parse_qs, urlsplit
+
+from tests.bench.order import Order
 
 MARKER = b'"xdmEntity"'
 BUFFER_BYTES = 4_000_000
@@ -31,11 +33,12 @@ class Counts:
 
     def __init__(self) -> None:
         self.answers: dict[int, bytes] = {}
-        self.reset(latency_s=0.0, sample=False)
+        self.reset(latency_s=0.0, sample=False, order=False)
 
-    def reset(self, *, latency_s: float, sample: bool) -> None:
+    def reset(self, *, latency_s: float, sample: bool, order: bool) -> None:
         self.latency_s = latency_s
         self.sample = sample
+        self.order = Order() if order else None
         self.messages = 0
         self.requests = 0
         self.bytes = 0
@@ -50,6 +53,8 @@ class Counts:
         self.messages += count
         self.requests += 1
         self.bytes += end - start
+        if self.order is not None:
+            self.order.read(bytes(memoryview(body)[start:end]))
         if self.sample:
             now_ms = time.time() * 1000
             text = bytes(memoryview(body)[start:end])
@@ -86,6 +91,7 @@ class Counts:
             "p50_ms": percentile(0.5),
             "p95_ms": percentile(0.95),
             "p99_ms": percentile(0.99),
+            "order": self.order.report() if self.order is not None else None,
         }
 
 
@@ -148,7 +154,9 @@ class Connection(asyncio.BufferedProtocol):
         elif method == b"POST" and path.startswith(b"/bench/reset"):
             asked = parse_qs(urlsplit(path.decode()).query)
             latency_s = float(asked.get("latency_ms", ["0"])[0]) / 1000
-            self._counts.reset(latency_s=latency_s, sample="sample" in asked)
+            self._counts.reset(
+                latency_s=latency_s, sample="sample" in asked, order="order" in asked
+            )
             self._transport.write(reply("200 OK", {}))
         else:
             self._transport.write(reply("404 Not Found", {}))

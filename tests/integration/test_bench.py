@@ -2,19 +2,18 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from processor.local.programs import clean_environment
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_small_benchmark_counts_every_record_once(tmp_path: Path) -> None:
+def bench(tmp_path: Path, *arguments: str) -> dict[str, Any]:
+    """Run it, and give the figures that it wrote."""
     figures = tmp_path / "figures.json"
-    size = ["--records", "4000", "--latencies", "5", "--paced-rate", "200", "--paced-s", "1"]
-    command = [sys.executable, "-m", "tests.bench.run", *size, "--json", str(figures)]
-
     done = subprocess.run(
-        command,
+        [sys.executable, "-m", "tests.bench.run", *arguments, "--json", str(figures)],
         cwd=ROOT,
         env=clean_environment(),
         check=False,
@@ -22,9 +21,16 @@ def test_a_small_benchmark_counts_every_record_once(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-
     assert done.returncode == 0, done.stderr
-    found = json.loads(figures.read_text())
+    found: dict[str, Any] = json.loads(figures.read_text())
+    return found
+
+
+def test_a_small_benchmark_counts_every_record_once(tmp_path: Path) -> None:
+    size = ["--records", "4000", "--latencies", "5", "--paced-rate", "200", "--paced-s", "1"]
+
+    found = bench(tmp_path, *size)
+
     assert [(run["program"], run["again"], run["elsewhere"]) for run in found["runs"]] == [
         ("floor", 0, 0),
         ("connector", 0, 0),
@@ -32,3 +38,15 @@ def test_a_small_benchmark_counts_every_record_once(tmp_path: Path) -> None:
     assert all(run["records_per_s"] > 0 for run in found["runs"])
     assert [delay["messages"] for delay in found["delays"]] == [200, 200]
     assert found["sink_messages_per_s"] > 0
+
+
+def test_a_small_benchmark_of_order_sees_every_message_and_none_late(tmp_path: Path) -> None:
+    found = bench(tmp_path, "--ordering", "--records", "5000")
+
+    assert [(run["ordering"], run["messages"]) for run in found["runs"]] == [
+        ("key", 5000),
+        ("none", 5000),
+    ]
+    assert found["runs"][0]["late"] == 0
+    assert found["runs"][0]["keys"] > 900
+    assert found["ratio"] > 0
