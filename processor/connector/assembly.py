@@ -46,7 +46,7 @@ class Wiring:
         client_id: of its Kafka clients.
         share: of the connector's rates, such as 0.5 for one of two tasks.
         turn: called with whether more records are wanted.
-        rest: called with the partitions of which no more are wanted; of ranges that never happens.
+        rest: called with the partitions of which no more are wanted.
         brakes: whether records that fail alike are held; who replays sees how they fail.
         read_story: for records of a dead-letter topic, what they say of their first life.
         last_words: told which record is worked on; `None`: nobody would hear them.
@@ -238,7 +238,6 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
             max_bytes=IN_FLIGHT_BYTES,
             turn=wiring.turn,
             rest=wiring.rest,
-            parked=waiting,
             shut=lambda: brake is not None and brake.on,
         ),
         delivered=delivered,
@@ -246,6 +245,7 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
         read_story=wiring.read_story,
         last_words=wiring.last_words,
         stop_at_fault=wiring.stop_at_fault,
+        later=asyncio.get_running_loop().call_soon,
     )
     for name, route in shapes.routes.items():
         inlets[name] = Inlet(

@@ -119,13 +119,13 @@ class Batcher:
     def __len__(self) -> int:
         return len(self._parcels) + sum(map(len, self._full))
 
-    def add(self, parcel: Parcel, now_s: float) -> None:
-        """Add a parcel at a monotonic time in seconds."""
+    def add(self, parcel: Parcel, since_s: float) -> None:
+        """Add a parcel that has waited since this monotonic time in seconds."""
         size = len(parcel.message.body) + 1
         if self._parcels and self._bytes + size - 1 > self.max_bytes:
             self._close()
-        if not self._parcels:
-            self._due_s = now_s + self.linger_s
+        due_s = since_s + self.linger_s
+        self._due_s = min(self._due_s, due_s) if self._parcels else due_s
         self._parcels.append(parcel)
         self._bytes += size
         if len(self._parcels) >= self.max_records or self._bytes > self.max_bytes:

@@ -52,9 +52,17 @@ class Rate:
             if per_second
             else None
         )
+        self._spared = 0.0
+
+    def give_back(self, amount: float) -> None:
+        """Say that this many did not go after all."""
+        self._spared += amount
 
     async def spend(self, amount: float) -> None:
         """Wait until this many may go."""
+        spared = min(amount, self._spared)
+        self._spared -= spared
+        amount -= spared
         while self._limiter is not None and amount > 0:
             step = min(amount, self._burst)
             await self._limiter.acquire(step)
@@ -115,19 +123,14 @@ class Courier:
         """Send nothing for so long: Experience Platform throttles the whole organisation."""
         self._hold_until_s = max(self._hold_until_s, self._clock() + seconds)
 
-    async def admit(self, rate: Rate, count: int) -> Token:
-        """Wait until a request may go, however long IMS or a hold may take.
-
-        Args:
-            rate: the target's own rate of messages.
-            count: the request's messages.
+    async def admit(self, count: int) -> Token:
+        """Wait until a request of so many messages may go, however long IMS or a hold may take.
 
         Returns:
             The token to send it with, at once.
         """
         await self._requests.spend(1)
         await self._messages.spend(count)
-        await rate.spend(count)
         return await self._token_when_allowed()
 
     async def post(self, target: str, body: bytes, *, sent: int, token: Token) -> Answer:

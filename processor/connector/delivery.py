@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 
 from processor.connector.backoff import Backoff
-from processor.connector.batching import Batch, Batcher, Lanes, Suspects
+from processor.connector.batching import Batch, Lanes, Suspects
 from processor.connector.courier import Courier, Rate, answered, label_of, words_of
 from processor.connector.doubts import BROKEN_OFF, DOUBTS_500, DOUBTS_UNREADABLE, Doubts
 from processor.connector.outbox import Outbox
@@ -87,18 +87,17 @@ class Inlet:
         self._envelope = envelope
         self._courier = courier
         self._outcome = outcome
-        self._wanted = wanted
+        self._unwanted: Callable[[Parcel], bool] = lambda parcel: not wanted(parcel)
         self._backoff = backoff
         self._pauses = pauses
         self._metrics = metrics
         self._clock = clock
         self._rate = Rate(settings.messages_per_second * share)
-        self._outbox = Outbox(
-            Batcher(delivery.batch_max_records, delivery.batch_max_bytes, delivery.linger_ms / 1000)
-        )
+        self._outbox = Outbox.of(delivery)
         self._lanes = Lanes()
         self._doubts = Doubts()
         self._running = 0
+        self._chosen = False
         self._bad_in_a_row = 0
         self._trouble: Trouble | None = None
         self._draining = False
@@ -125,7 +124,7 @@ class Inlet:
     @property
     def idle(self) -> bool:
         """Whether there is nothing to send, and nothing on its way."""
-        return not self._outbox and not self._running
+        return not (self._outbox or self._running or self._chosen)
 
     async def run(self) -> None:
         """Deliver until cancelled.
@@ -136,11 +135,16 @@ class Inlet:
         async with asyncio.TaskGroup() as requests:
             while True:
                 batch = await self._next()
+                self._chosen = True
+                # Our own rate before the slot, which others could use meanwhile.
+                await self._rate.spend(count := len(batch))
                 await self._courier.slot()
-                # While we waited for the slot, partitions may have gone and trouble begun.
+                self._chosen = False
+                # While we waited, partitions may have gone and trouble begun.
                 self._keep_wanted(batch)
                 if not batch.parcels or not self._may_send(self._clock()):
                     self._courier.leave()
+                    self._rate.give_back(count)
                     self._take_back(batch)
                     continue
                 self._running += 1
@@ -196,7 +200,7 @@ class Inlet:
 
     async def _carry(self, batch: Batch) -> None:
         try:
-            token = await self._courier.admit(self._rate, len(batch))
+            token = await self._courier.admit(len(batch))
             # IMS may have been away, and partitions may have gone: their next owner sends these.
             self._keep_wanted(batch)
             if batch.parcels:
@@ -385,13 +389,10 @@ class Inlet:
     def _let_follow(self, parcel: Parcel) -> None:
         """Let the next of a parcel's key go, of those that are wanted."""
         following = self._lanes.leave(parcel)
-        while following is not None and not self._wanted(following):
+        while following is not None and self._unwanted(following):
             following = self._lanes.leave(following)
         if following is not None:
-            self._outbox.add(following, self._clock())
-
-    def _unwanted(self, parcel: Parcel) -> bool:
-        return not self._wanted(parcel)
+            self._outbox.follow(following, self._clock())
 
     def _keep_wanted(self, batch: Batch) -> None:
         for parcel in batch.drop(self._unwanted):

@@ -14,17 +14,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from processor.connector.assignment import Assignment, Held
 from processor.errors import Code, FilterReason
-from processor.kafka.progress import (
-    CAPACITY_BITS,
-    NOTHING,
-    Ended,
-    Mark,
-    Origin,
-    Run,
-    most_bits,
-    write,
-)
+from processor.kafka.progress import CAPACITY_BITS, NOTHING, Ended, Mark, Origin
 from processor.record import Record, TopicPartition
 
 FULL_BITS = CAPACITY_BITS - 2_800
@@ -107,63 +99,6 @@ class _Account:
     released: Counter[ReleaseReason] = field(default_factory=Counter)
 
 
-@dataclass(slots=True)
-class _Assignment:
-    """A partition while it is ours.
-
-    ``open`` maps the offsets in flight to their bytes, in the order in which they were taken,
-    which is the order of the offsets. Only offsets that were really seen are tracked: compaction
-    and transaction markers leave gaps, and nothing may ever wait for an offset in a gap.
-    ``made`` are the bytes of the messages of those that have some.
-    ``ended_before`` are offsets still to come that an earlier assignment ended; ``full`` says that
-    the metadata has no room for more open records.
-    """
-
-    epoch: int
-    next_offset: int | None
-    generation: int
-    open: dict[int, int] = field(default_factory=dict)
-    made: dict[int, int] = field(default_factory=dict)
-    open_runs: int = 0
-    committed: Mark | None = None
-    ended_before: Ended = NOTHING
-    origin: Origin | None = None
-    full: bool = False
-
-    def mark(self) -> Mark | None:
-        """The lowest open offset, or the one after the last seen; `None` before the first.
-
-        With what has ended beyond it.
-        """
-        offset = next(iter(self.open), self.next_offset)
-        if offset is None or self.origin is None:
-            return None if offset is None else Mark(offset, generation=self.generation)
-        ended = self._ended(offset, self.next_offset or 0)
-        if ended and ended[0].start == offset:
-            offset = ended.pop(0).stop
-        return Mark(offset, write(offset, ended, self.origin), self.generation)
-
-    def _ended(self, place: int, after: int) -> list[Run]:
-        """What has ended from the lowest open offset on; gaps too, for nothing will come there."""
-        runs: list[Run] = []
-        for offset in self.open:
-            if offset != place:
-                runs.append(Run(place, offset))
-            place = offset + 1
-        for run in (Run(place, after), *self.ended_before.after(after)):
-            if runs and runs[-1].stop == run.start:
-                runs[-1] = Run(runs[-1].start, run.stop)
-            elif run.start < run.stop:
-                runs.append(run)
-        return runs
-
-    def most_bits(self) -> float:
-        """The most that the metadata could take, whichever of the open records end next."""
-        if not self.open or self.next_offset is None:
-            return 0.0
-        return most_bits(len(self.open), self.open_runs, self.next_offset - next(iter(self.open)))
-
-
 class Ledger:
     """Knows what is open in each assigned partition; every method is synchronous and pure.
 
@@ -172,7 +107,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._epoch = 0
-        self._assignments: dict[TopicPartition, _Assignment] = {}
+        self._assignments: dict[TopicPartition, Assignment] = {}
         self._accounts: dict[TopicPartition, _Account] = {}
         self._open_count = 0
         self._open_bytes = self._made_bytes = 0
@@ -227,7 +162,7 @@ class Ledger:
         if partition in self._assignments:
             self.release(partition, ReleaseReason.LOST)
         self._epoch += 1
-        self._assignments[partition] = _Assignment(
+        self._assignments[partition] = Assignment(
             self._epoch,
             None,
             generation,
@@ -278,7 +213,9 @@ class Ledger:
             assignment.open_runs += runs
             self._accounts[partition].consumed += len(taken)
             self._open_count += len(taken)
-            self._open_bytes += sum(taken.values())
+            size = sum(taken.values())
+            assignment.open_bytes += size
+            self._open_bytes += size
             if assignment.origin is not None and assignment.most_bits() >= FULL_BITS:
                 assignment.full = True
                 self._full.add(partition)
@@ -289,7 +226,9 @@ class Ledger:
         assignment = self._assignments.get(partition)
         if assignment is None or assignment.epoch != epoch or offset not in assignment.open:
             return
-        self._made_bytes += size - assignment.made.pop(offset, 0)
+        change = size - assignment.made.pop(offset, 0)
+        assignment.made_bytes += change
+        self._made_bytes += change
         if size:
             assignment.made[offset] = size
 
@@ -311,9 +250,12 @@ class Ledger:
         if assignment.full and assignment.most_bits() <= ROOMY_BITS:
             assignment.full = False
             self._full.discard(partition)
+        made = assignment.made.pop(offset, 0)
+        assignment.open_bytes -= size
+        assignment.made_bytes -= made
         self._open_count -= 1
         self._open_bytes -= size
-        self._made_bytes -= assignment.made.pop(offset, 0)
+        self._made_bytes -= made
         account = self._accounts[partition]
         match ending:
             case Delivered():
@@ -338,6 +280,11 @@ class Ledger:
         """Records in flight in one partition; 0 when it is not assigned."""
         assignment = self._assignments.get(partition)
         return 0 if assignment is None else len(assignment.open)
+
+    def held(self, partition: TopicPartition) -> Held:
+        """What is in flight of one partition; nothing when it is not assigned."""
+        assignment = self._assignments.get(partition)
+        return Held(0, 0, 0) if assignment is None else assignment.held
 
     def committable(self) -> dict[TopicPartition, Mark]:
         """What may be committed now and is not committed yet."""
@@ -371,8 +318,8 @@ class Ledger:
         self._full.discard(partition)
         count = len(assignment.open)
         self._open_count -= count
-        self._open_bytes -= sum(assignment.open.values())
-        self._made_bytes -= sum(assignment.made.values())
+        self._open_bytes -= assignment.open_bytes
+        self._made_bytes -= assignment.made_bytes
         if count:
             self._accounts[partition].released[reason] += count
         return count

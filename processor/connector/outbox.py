@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from processor.connector.batching import Batch, Batcher
 from processor.connector.passage import Parcel
+from processor.settings import DeliverySettings
 
 
 class Outbox:
@@ -15,12 +16,25 @@ class Outbox:
         self._batcher = batcher
         self._again: deque[Batch] = deque()
 
+    @classmethod
+    def of(cls, settings: DeliverySettings) -> "Outbox":
+        """An empty one with these limits."""
+        linger_s = settings.linger_ms / 1000
+        return cls(Batcher(settings.batch_max_records, settings.batch_max_bytes, linger_s))
+
     def __bool__(self) -> bool:
         return bool(self._again or self._batcher)
 
-    def add(self, parcel: Parcel, now_s: float) -> None:
-        """Add a fresh parcel at a monotonic time in seconds."""
-        self._batcher.add(parcel, now_s)
+    def add(self, parcel: Parcel, since_s: float) -> None:
+        """Add a fresh parcel that has waited since this monotonic time in seconds."""
+        self._batcher.add(parcel, since_s)
+
+    def follow(self, parcel: Parcel, now_s: float) -> None:
+        """Add one that has waited for its turn.
+
+        To wait for others as well would halve the rate of its key.
+        """
+        self._batcher.add(parcel, now_s - self._batcher.linger_s)
 
     def first(self, batches: Iterable[Batch]) -> None:
         """Have these batches sent again before all others, in this order."""

@@ -8,8 +8,7 @@ us, or that the settings do not name, is the set-up's fault: they wait, and it i
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from processor.connector.backoff import Backoff
@@ -85,17 +84,6 @@ class SchemaWaiting:
         self._asked: asyncio.Queue[tuple[SchemaKey, Resume]] = asyncio.Queue()
         self._free = asyncio.Semaphore(FETCHES_AT_ONCE)
         self._fetches: dict[SchemaKey, asyncio.Task[None]] = {}
-        self._parked_count: Counter[TopicPartition] = Counter()
-        self._parked_bytes: Counter[TopicPartition] = Counter()
-
-    @property
-    def parked(self) -> Mapping[TopicPartition, int]:
-        """Records that wait, by partition; a partition without any is left out."""
-        return self._parked_count
-
-    def parked_bytes(self, partition: TopicPartition) -> int:
-        """Bytes of key and value of those of one partition."""
-        return self._parked_bytes[partition]
 
     def holds(self, passage: Passage) -> bool:
         """Whether an earlier record of the same key waits."""
@@ -104,13 +92,11 @@ class SchemaWaiting:
     def join(self, passage: Passage) -> None:
         """Wait behind the earlier record of the same key."""
         self._chains[self._chain_of(passage)].append(passage)
-        self._park(passage)
 
     def wait_for(self, key: SchemaKey, passage: Passage, resume: Resume) -> None:
         """Hold a record back until its schema is known; ``resume`` gets it with its followers."""
         chain = self._chain_of(passage)
         self._chains[chain] = [passage]
-        self._park(passage)
         if key in self._by_schema:
             self._by_schema[key].append(chain)
         else:
@@ -122,12 +108,8 @@ class SchemaWaiting:
 
         A schema that nobody waits for now is not asked for any longer, and its pause is over.
         """
-        self._parked_count.clear()
-        self._parked_bytes.clear()
         for passages in self._chains.values():
             passages[:] = filter(wanted, passages)
-            for passage in passages:
-                self._park(passage)
         for key, chains in list(self._by_schema.items()):
             if not any(self._chains[chain] for chain in chains):
                 for chain in self._by_schema.pop(key):
@@ -144,18 +126,6 @@ class SchemaWaiting:
                 if key in self._by_schema and key not in self._fetches:
                     self._fetches[key] = fetches.create_task(self._fetch(key, resume))
 
-    def _park(self, passage: Passage) -> None:
-        self._parked_count[passage.partition] += 1
-        self._parked_bytes[passage.partition] += passage.record.size_bytes
-
-    def _unpark(self, passages: Sequence[Passage]) -> None:
-        for passage in passages:
-            partition = passage.partition
-            self._parked_count[partition] -= 1
-            self._parked_bytes[partition] -= passage.record.size_bytes
-            if not self._parked_count[partition]:
-                del self._parked_count[partition], self._parked_bytes[partition]
-
     def _chain_of(self, passage: Passage) -> Place:
         return chain_of(passage, self._ordered) or (passage.partition, passage.record.offset)
 
@@ -163,9 +133,7 @@ class SchemaWaiting:
         self._learn(key, await self._verdict(key))
         del self._fetches[key]
         for chain in self._by_schema.pop(key):
-            passages = self._chains.pop(chain)
-            self._unpark(passages)
-            resume(passages)
+            resume(self._chains.pop(chain))
 
     async def _verdict(self, key: SchemaKey) -> WriterSchema | Refused:
         attempts, unknown_since_s, who = 0, None, str(key)

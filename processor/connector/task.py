@@ -236,9 +236,10 @@ class Task:
     # Inside.
 
     async def _keep(self) -> None:
-        """Commit at intervals, and give up where the settings set a limit."""
+        """Commit and look at intervals, and give up where the settings set a limit."""
         while True:
             await asyncio.sleep(COMMIT_EVERY_S)
+            self.machine.pipeline.look()
             marks = self.machine.ledger.committable()
             if marks and self._source is not None:
                 self._source.commit(marks)

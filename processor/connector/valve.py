@@ -1,8 +1,24 @@
-"""Back-pressure: no more records than memory was promised for."""
+"""Back-pressure: no more records than memory was promised for, and room for every partition.
 
-from collections.abc import Callable, Iterable, Mapping
-from collections.abc import Set as AbstractSet
-from typing import Protocol
+What is in flight is measured by three limits at once: records, bytes, and bytes of messages. The
+valve closes when three quarters of any of them are in use, and opens when no more than half is.
+
+What does not move would keep it closed for everybody, at its own pace: a partition full of one key
+that is sent one message at a time, records for a target that is away or slow, dead letters that
+nobody takes, a registry that does not answer. So when the valve has been closed for a second, what
+is in flight is *stalled*: the last quarter is dealt out in equal shares, one for each partition.
+Partitions that hold more than that rest, and the others go on. When one of those comes to hold more
+as well, the valve closes for all, until it holds half of it, or rests too because that takes a
+second. A partition rests until it holds half a share, and none does once half of all is enough.
+
+Nothing rests under ordinary load, not even before a slow destination: a second is what the source
+waits before it pauses everything, which costs what was fetched ahead. To let most of the partitions
+rest instead, and the others go on, costs nothing more. Nor has anything to be known of why a record
+waits, so it does not matter either for how many targets it does.
+"""
+
+import time
+from collections.abc import Callable, Iterable
 
 from processor.connector.ledger import Ledger
 from processor.record import TopicPartition
@@ -17,28 +33,21 @@ MADE_BYTES = IN_FLIGHT_BYTES // 2
 REQUESTS_AHEAD = 2
 """Records in flight are at most this many times what all requests in flight could hold."""
 
+ENOUGH, HALF, KEPT = 0.75, 0.5, 0.25
+"""Of the limits: where the valve closes, where it opens, and what is kept for a stall."""
 
-class Parking(Protocol):
-    """Records in flight that wait for something before they can be sent."""
-
-    @property
-    def parked(self) -> Mapping[TopicPartition, int]:
-        """How many, by partition."""
-
-    def parked_bytes(self, partition: TopicPartition) -> int:
-        """Their bytes, of one partition."""
+STALLED_S = 1.0
+"""So long the valve is closed before what is in flight counts as stalled."""
 
 
 class Valve:
     """Closes when enough is in flight, and opens again when half of it has ended.
 
-    All that is parked takes half of that at most, each partition its share, so that there is always
-    room for the others: a partition rests while more than its share is parked.
-
     Args:
         turn: called with whether more records are wanted, each time that changes.
         rest: called with the partitions of which no more are wanted, each time that changes.
         shut: whether nothing is wanted at all for now.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -50,51 +59,113 @@ class Valve:
         turn: Callable[[bool], None],
         rest: Callable[[Iterable[TopicPartition]], None],
         max_made_bytes: int = MADE_BYTES,
-        parked: Parking | None = None,
         shut: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
         self._max_records = max_records
         self._max_bytes = max_bytes
         self._max_made_bytes = max_made_bytes
-        self._parked = parked
         self._shut = shut
         self._turn = turn
         self._rest = rest
+        self._clock = clock
         self._open = True
+        self._closed_at_s = 0.0
+        self._most: float | None = None
+        self._crowded: set[TopicPartition] = set()
+        self._over: set[TopicPartition] = set()
+        self._share = KEPT
         self._resting: frozenset[TopicPartition] = frozenset()
 
     def has_room(self) -> bool:
         """Whether more messages may be made of the records in flight."""
         return self._ledger.made_bytes < self._max_made_bytes
 
-    def check(self) -> None:
-        """Look at what is in flight, and turn if need be."""
-        count, size = self._ledger.in_flight_count, self._ledger.in_flight_bytes
-        shut = self._shut()
-        if self._open:
-            if shut or count >= self._max_records or size >= self._max_bytes:
-                self._open = False
-                self._turn(False)  # noqa: FBT003 - the valve's two positions
-        elif not shut and 2 * count <= self._max_records and 2 * size <= self._max_bytes:
-            self._open = True
-            self._turn(True)  # noqa: FBT003
-        resting = self._ledger.full
-        if self._parked is not None and self._parked.parked:
-            resting = resting | self._crowded(self._parked)
-        if resting != self._resting:
-            self._resting = frozenset(resting)
-            self._rest(self._resting)
+    def check(self, partition: TopicPartition | None = None) -> None:
+        """Look at what is in flight, and turn if need be; at least once a second.
 
-    def _crowded(self, parking: Parking) -> AbstractSet[TopicPartition]:
-        """Partitions that hold more than their share, or did and still hold half of it."""
-        shares = 2 * len(self._ledger.partitions())
-        found = set()
-        for partition, count in parking.parked.items():
-            held = max(count / self._max_records, parking.parked_bytes(partition) / self._max_bytes)
-            if held * shares >= (0.5 if partition in self._resting else 1.0):
-                found.add(partition)
-        return found
+        Args:
+            partition: the only one of which something ended since; without it, all are looked at.
+        """
+        level = self._level()
+        if self._most is not None:
+            self._look(level, partition)
+        flows = self._wants_more(level)
+        if self._crowded or self._resting or self._ledger.full:
+            resting = self._ledger.full | self._crowded
+            if resting != self._resting:
+                self._resting = frozenset(resting)
+                self._rest(self._resting)
+        if flows != self._open:
+            self._open = flows
+            self._turn(flows)
+
+    def _wants_more(self, level: float) -> bool:
+        if self._shut():
+            self._closed_at_s = self._clock()
+            return False
+        if self._open:
+            if not self._is_enough(level):
+                return True
+            self._closed_at_s = self._clock()
+            return False
+        if self._most is None and level <= HALF:
+            return True
+        if self._clock() - self._closed_at_s >= STALLED_S:
+            self._stall(level)
+        return self._most is not None and not self._is_enough(level)
+
+    def _is_enough(self, level: float) -> bool:
+        if self._most is None:
+            return level >= ENOUGH
+        return bool(self._over) or level >= self._most
+
+    def _stall(self, level: float) -> None:
+        """Let rest what holds more than its share, so that the others can go on."""
+        if self._most is None:
+            self._most = max(1.0, level + KEPT)
+        self._look(level, None)
+        self._crowded |= self._over
+        self._over.clear()
+        self._closed_at_s = self._clock()
+
+    def _look(self, level: float, only: TopicPartition | None) -> None:
+        """While stalled: who holds more than its share, and who no longer does."""
+        if level <= HALF:
+            self._most = None
+            self._crowded.clear()
+            self._over.clear()
+        elif only is not None:
+            watched = only in self._crowded or only in self._over
+            if watched and self._held(only) <= self._share / 2:
+                self._crowded.discard(only)
+                self._over.discard(only)
+        else:
+            held = {partition: self._held(partition) for partition in self._ledger.partitions()}
+            self._share = KEPT / max(1, len(held))
+            full = {partition for partition, share in held.items() if share > self._share}
+            half = {partition for partition, share in held.items() if share > self._share / 2}
+            self._crowded &= half
+            self._over = (self._over & half | full) - self._crowded
+
+    def _level(self) -> float:
+        """What is in use of the limit that most is in use of."""
+        ledger = self._ledger
+        return max(
+            ledger.in_flight_count / self._max_records,
+            ledger.in_flight_bytes / self._max_bytes,
+            ledger.made_bytes / self._max_made_bytes,
+        )
+
+    def _held(self, partition: TopicPartition) -> float:
+        """The same of one partition."""
+        held = self._ledger.held(partition)
+        return max(
+            held.records / self._max_records,
+            held.size_bytes / self._max_bytes,
+            held.made_bytes / self._max_made_bytes,
+        )
 
 
 def most_in_flight(settings: DeliverySettings) -> int:

@@ -18,7 +18,7 @@ from processor.errors import Code, FilterReason
 from processor.kafka.clients import consumer_properties
 from processor.kafka.source import Ranges, Source
 from processor.operations.chosen import Chosen
-from processor.record import Record
+from processor.record import Record, TopicPartition
 from processor.settings import Settings
 from processor.telemetry.logs import get_logger
 
@@ -157,6 +157,7 @@ class _Replay:
             client_id=client_id,
             share=SHARE,
             turn=self._turn,
+            rest=self._rest,
             brakes=False,
             read_story=read_story,
         )
@@ -184,6 +185,9 @@ class _Replay:
 
     def _turn(self, on: bool) -> None:  # noqa: FBT001 - the valve's callback
         self._task.flow(on)
+
+    def _rest(self, partitions: Iterable[TopicPartition]) -> None:
+        self._task.rest(partitions)
 
     async def run(self, report: Callable[[Outcome], None]) -> Outcome:
         outcome = self.outcome

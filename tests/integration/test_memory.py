@@ -58,7 +58,7 @@ def most_bytes(load: Load, delivery: DeliverySettings) -> float:
     """The formula, term by term as the page has it."""
     most_records = most_in_flight(delivery)
     fetched = QUEUE_KBYTES * 1024 + FETCH_BYTES * load.shrinks
-    handed_over = (BATCHES_AHEAD + 1) * (PORTION_BYTES + load.text)
+    handed_over = 2 * (BATCHES_AHEAD + 1) * (PORTION_BYTES + load.text)
     letters = IN_FLIGHT_BYTES if load.at_fault else 0
     requests = COPIES_OF_A_REQUEST * delivery.max_in_flight * delivery.batch_max_bytes
     objects = RECORD_OBJECTS_BYTES * most_records

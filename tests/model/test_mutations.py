@@ -10,10 +10,11 @@ from typing import Any, NamedTuple, cast
 
 import pytest
 
+from processor.connector.assignment import Assignment
 from processor.connector.batching import Lanes
 from processor.connector.courier import Courier
 from processor.connector.delivery import Inlet
-from processor.connector.ledger import Ledger, _Assignment
+from processor.connector.ledger import Ledger
 from processor.connector.pipeline import Pipeline
 from processor.connector.transform import Transform
 from processor.experience_platform import answers
@@ -193,7 +194,7 @@ OURS = "if m.generation == self._generations.get(p)"
 LAST = "self._outbox.last([batch])"
 MUTATIONS = {
     "commit polled instead of settled": Mutation(
-        _Assignment,
+        Assignment,
         "mark",
         ((WRITTEN, "Mark(self.next_offset, generation=self.generation)"),),
         one_waits,
@@ -287,21 +288,21 @@ MUTATIONS = {
         {"I13"},
     ),
     "commit one too far": Mutation(
-        _Assignment,
+        Assignment,
         "mark",
         ((WRITTEN, "Mark(offset + 1, write(offset + 1, ended, self.origin), self.generation)"),),
         one_waits,
         {"I2", "I23"},
     ),
     "commit one too few": Mutation(
-        _Assignment,
+        Assignment,
         "mark",
         ((WRITTEN, "Mark(max(0, offset - 1), generation=self.generation)"),),
         a_stop,
         {"I7"},
     ),
     "skip on a gap": Mutation(
-        _Assignment,
+        Assignment,
         "mark",
         (
             (

@@ -32,7 +32,7 @@ MOST_POLLED = 6
 QUIET_S = 7200.0
 """By when everything has ended once all faults are over; Retry-After may ask for 300 s."""
 
-MOST_RECORDS = most_in_flight(SETTINGS.delivery) + 3 * MOST_POLLED
+MOST_RECORDS = most_in_flight(SETTINGS.delivery) + 6 * MOST_POLLED
 ENDED = ("delivered", "dead_lettered", "filtered", "released")
 
 

@@ -89,7 +89,7 @@ class World:
                 topics=[self.topic],
                 ordered=[inlet for inlet, ordering in TARGETS.items() if ordering == "key"],
                 tasks=plan.tasks,
-                cap=most_in_flight(delivery) + POLLED_AHEAD,
+                cap=most_in_flight(delivery) + 2 * POLLED_AHEAD,
                 messages=delivery.batch_max_records,
                 request_bytes=delivery.batch_max_bytes,
                 requests=delivery.max_in_flight,

@@ -90,8 +90,8 @@ class Post:
             clock=loop.time,
         )
 
-    async def send(self, count: int = 1, rate: Rate | None = None) -> Answer:
-        token = await self.courier.admit(rate or Rate(0), count)
+    async def send(self, count: int = 1) -> Answer:
+        token = await self.courier.admit(count)
         return await self.courier.post("event", b"body", sent=count, token=token)
 
 
@@ -134,14 +134,30 @@ def test_messages_keep_to_their_rate_even_where_a_request_holds_more(run: Any) -
     run(scenario())
 
 
-def test_a_target_s_own_rate_counts_as_well(run: Any) -> None:
+def test_a_rate_of_one_s_own_counts_likewise(run: Any) -> None:
     async def scenario() -> None:
-        post, rate = Post(), Rate(1.0)
+        loop, rate = asyncio.get_running_loop(), Rate(1.0)
+        begun_s = loop.time()
         for _ in range(3):
-            await post.send(1, rate)
+            await rate.spend(1)
 
-        times_s = [at_s for at_s, _ in post.inlets.sent]
-        assert times_s[-1] - times_s[0] == pytest.approx(2.0, abs=0.1)
+        assert loop.time() - begun_s == pytest.approx(2.0, abs=0.1)
+
+    run(scenario())
+
+
+def test_what_did_not_go_after_all_may_go_at_once_later(run: Any) -> None:
+    async def scenario() -> None:
+        loop, rate = asyncio.get_running_loop(), Rate(1.0)
+        await rate.spend(1)
+        rate.give_back(1)
+        begun_s = loop.time()
+        await rate.spend(1)
+        at_once_s = loop.time() - begun_s
+        await rate.spend(1)
+
+        assert at_once_s < 0.1
+        assert loop.time() - begun_s == pytest.approx(1.0, abs=0.1)
 
     run(scenario())
 

@@ -122,6 +122,8 @@ class Bench:
         platform: ScriptedExperiencePlatform,
         *,
         retry_delay_max_s: float = 2.0,
+        target: TargetSettings = TARGET,
+        courier: Courier | None = None,
         **delivery: Any,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -136,7 +138,7 @@ class Bench:
         self.unwanted: set[int] = set()
         self.submitted = 0
         backoff = Backoff(retry_delay_max_s)
-        self.courier = Courier(
+        self.courier = courier or Courier(
             cast("ImsTokens", self.tokens),
             cast("Collection", platform),
             limits,
@@ -148,7 +150,7 @@ class Bench:
         )
         self.inlet = Inlet(
             "event",
-            TARGET,
+            target,
             limits,
             envelope=Envelope(PLATFORM, TARGET),
             courier=self.courier,
@@ -957,5 +959,138 @@ def test_nothing_is_left_behind_and_every_parcel_has_exactly_one_outcome(
             assert of_key == sorted(of_key)
         assert bench.waiting_for() == set()
         assert bench.platform.most_running <= in_flight
+
+    run(scenario())
+
+
+def test_a_slow_target_with_a_backlog_does_not_keep_another_from_its_turn(run: Any) -> None:
+    async def scenario() -> None:
+        platform = ScriptedExperiencePlatform(all_accepted, latency_s=1.0)
+        slow = Bench(platform, batch_max_records=1, max_in_flight=4)
+        slow.submit(range(1_000))
+        await slow.passes(5.5)
+        other = ScriptedExperiencePlatform(all_accepted, latency_s=0.01)
+        quick = Bench(other, courier=slow.courier, batch_max_records=1)
+        slow.courier._collection = cast("Collection", ByTarget(platform, other))  # noqa: SLF001
+        quick.inlet.target = "quick"
+        quick.submit(range(8))
+
+        await quick.done(within_s=4.0)
+
+        assert len(slow.outcomes) < 100
+        assert slow.platform.most_running == 4, "and it had used them all"
+
+    run(scenario())
+
+
+def test_a_target_in_trouble_holds_no_slot_while_it_waits(run: Any) -> None:
+    async def scenario() -> None:
+        away = ScriptedExperiencePlatform(lambda _: AWAY, latency_s=0.01)
+        stuck = Bench(away, retry_delay_max_s=600.0, batch_max_records=1, max_in_flight=1)
+        stuck.submit(range(100))
+        await stuck.passes(600.0)
+        probes = len(away.requests)
+        other = ScriptedExperiencePlatform(all_accepted, latency_s=0.01)
+        quick = Bench(other, courier=stuck.courier, batch_max_records=1)
+        stuck.courier._collection = cast("Collection", ByTarget(away, other))  # noqa: SLF001
+        quick.inlet.target = "quick"
+        quick.submit(range(100))
+
+        await quick.done(within_s=5.0)
+
+        assert len(away.requests) <= probes + 1
+
+    run(scenario())
+
+
+def test_a_target_that_waits_for_its_own_rate_holds_no_slot(run: Any) -> None:
+    async def scenario() -> None:
+        platform = ScriptedExperiencePlatform(all_accepted)
+        rated = TARGET.model_copy(update={"messages_per_second": 1.0})
+        patient = Bench(platform, target=rated, batch_max_records=1, max_in_flight=1)
+        patient.submit(range(100))
+        await patient.passes(3.0)
+        quick = Bench(platform, courier=patient.courier, batch_max_records=1)
+        quick.submit(range(1_000, 1_100))
+
+        await quick.done(within_s=5.0)
+        await patient.passes(10.0)
+
+        assert 10 <= len(patient.outcomes) <= 20, "and it kept its rate"
+        assert not patient.inlet.idle
+
+    run(scenario())
+
+
+def test_while_one_waits_for_its_rate_the_inlet_is_not_idle(run: Any) -> None:
+    async def scenario() -> None:
+        rated = TARGET.model_copy(update={"messages_per_second": 1.0})
+        bench = Bench(ScriptedExperiencePlatform(all_accepted), target=rated, batch_max_records=1)
+        bench.submit([0, 1])
+        await bench.passes(0.5)
+        waiting = len(bench.outcomes), bench.inlet.idle
+        await bench.done(within_s=2.0)
+        await bench.passes(0.1)
+
+        assert waiting == (1, False)
+        assert bench.inlet.idle
+
+    run(scenario())
+
+
+def test_what_was_kept_back_by_trouble_does_not_pay_twice_for_its_rate(run: Any) -> None:
+    async def scenario() -> None:
+        answers: deque[Answer] = deque([Away("unavailable", 60.0, 503)])
+        platform = ScriptedExperiencePlatform(
+            lambda numbers: answers.popleft() if answers else all_accepted(numbers)
+        )
+        rated = TARGET.model_copy(update={"messages_per_second": 1.0})
+        bench = Bench(platform, target=rated, batch_max_records=10, retry_delay_max_s=60.0)
+        bench.submit(range(30))
+
+        await bench.done(within_s=300.0)
+
+        assert platform.times_s[1] - platform.times_s[0] < 65.0
+
+    run(scenario())
+
+
+def test_the_next_of_a_key_does_not_wait_for_others(run: Any) -> None:
+    async def scenario() -> None:
+        platform = ScriptedExperiencePlatform(all_accepted, latency_s=0.1)
+        bench = Bench(platform, linger_ms=1_000)
+        bench.submit(range(50), key=lambda _number: b"hot")
+
+        await bench.done(within_s=1.0 + 50 * 0.1 + 1.0)
+
+        assert bench.order == list(range(50))
+
+    run(scenario())
+
+
+class ByTarget:
+    """One client before two platforms."""
+
+    def __init__(
+        self, first: ScriptedExperiencePlatform, quick: ScriptedExperiencePlatform
+    ) -> None:
+        self._first, self._quick = first, quick
+
+    async def post(self, target: str, body: bytes, *, sent: int, token: Token) -> Answer:
+        platform = self._quick if target == "quick" else self._first
+        return await platform.post(target, body, sent=sent, token=token)
+
+
+def test_many_keys_that_take_turns_are_limited_by_the_round_trip_alone(run: Any) -> None:
+    async def scenario() -> None:
+        platform = ScriptedExperiencePlatform(all_accepted, latency_s=0.1)
+        bench = Bench(platform, linger_ms=100)
+        bench.submit(range(4_000), key=lambda number: b"%d" % (number % 400))
+
+        await bench.done(within_s=0.1 + 10 * 0.1 + 0.3)
+
+        for key in range(400):
+            of_key = [number for number in bench.order if number % 400 == key]
+            assert of_key == list(range(key, 4_000, 400))
 
     run(scenario())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from processor.connector.delivery import Inlet
 from processor.connector.ledger import Ledger, ReleaseReason
 from processor.connector.passage import Failure, Parcel, Passage, Story
-from processor.connector.pipeline import Pipeline, main_code
+from processor.connector.pipeline import AT_ONCE, Pipeline, main_code
 from processor.connector.schema_waiting import Resume, SchemaWaiting
 from processor.connector.transform import Transform
 from processor.connector.valve import Valve
@@ -141,6 +141,7 @@ class Journey:
         stop_at_fault: bool = False,
         story: Story | None = None,
         max_made_bytes: int = 10_000,
+        later: Callable[[Callable[[], None]], object] = lambda call: call(),
     ) -> None:
         self.ledger = Ledger()
         self.ledger.assign(PARTITION, committed=None)
@@ -169,6 +170,7 @@ class Journey:
             read_story=lambda _: story,
             last_words=self.words,
             stop_at_fault=self.faults.append if stop_at_fault else None,
+            later=later,
         )
 
     def carry(self, *values: str | None, first: int = 0) -> None:
@@ -539,3 +541,30 @@ def test_every_record_ends_exactly_once(fates: list[str], chance: Any) -> None:
         assert books.dead_lettered_total == len(failed)
         assert books.filtered_total == sum(fate in {"unmapped", "none"} for fate in fates)
         assert journey.committable == len(fates)
+
+
+def test_a_poll_is_started_some_at_a_time_and_what_else_there_is_comes_between() -> None:
+    later: list[Callable[[], None]] = []
+    journey = Journey(later=later.append)
+    journey.carry(*["event"] * (2 * AT_ONCE + 1))
+
+    started = []
+    while later:
+        turn = later.pop()
+        turn()
+        started.append(len(journey.inlets["event"].parcels))
+
+    assert started == [AT_ONCE, 2 * AT_ONCE, 2 * AT_ONCE + 1]
+
+
+def test_what_was_not_started_yet_of_a_partition_that_goes_is_never_started() -> None:
+    later: list[Callable[[], None]] = []
+    journey = Journey(later=later.append)
+    journey.carry("event", "event")
+
+    journey.ledger.release(PARTITION, ReleaseReason.LOST)
+    journey.pipeline.given_back()
+    while later:
+        later.pop()()
+
+    assert journey.inlets["event"].parcels == []

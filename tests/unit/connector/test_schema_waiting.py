@@ -10,7 +10,7 @@ from processor.connector.passage import Passage
 from processor.connector.pauses import Pauses
 from processor.connector.schema_waiting import FETCHES_AT_ONCE, NoRegistry, SchemaWaiting
 from processor.errors import Code, Misconfigured, Refused, TryAgain
-from processor.record import Record, TopicPartition
+from processor.record import Record
 from processor.schemas.avro import WriterSchema, vet
 from processor.schemas.wire import SchemaKey
 
@@ -300,27 +300,6 @@ def test_a_record_that_is_given_back_before_anybody_asked_is_not_asked_for(run: 
 
         assert room.registry.asked == [SchemaKey(7)]
         assert room.gone == [1]
-
-    run(scenario())
-
-
-def test_what_waits_is_known_by_partition(run: Any) -> None:
-    async def scenario() -> None:
-        away = True
-        room = Room(lambda _: TryAgain("Away.", reason="schema_registry") if away else SCHEMA)
-        for offset in range(4):
-            room.enter(offset, 7, key=b"12", partition=offset % 2)
-        room.enter(4, 8, key=b"34567", partition=1)
-        zero, one = TopicPartition("events", 0), TopicPartition("events", 1)
-        before = dict(room.waiting.parked), room.waiting.parked_bytes(one)
-        room.waiting.sweep(lambda passage: passage.partition == one)
-        swept = dict(room.waiting.parked), room.waiting.parked_bytes(zero)
-        away = False
-        await room.passes(5.0)
-
-        assert before == ({zero: 2, one: 3}, 2 + 2 + 5)
-        assert swept == ({one: 3}, 0)
-        assert room.waiting.parked == {}
 
     run(scenario())
 

@@ -32,7 +32,7 @@ class Engine:
         self.pipeline = self
         self.draining: list[bool] = []
         self.carried: list[Record] = []
-        self.made_room = 0
+        self.made_room = self.looked = 0
         self.rests: Counter[TopicPartition] = Counter()
         self.broken: Exception | None = None
         self.defect: Exception | None = None
@@ -54,6 +54,9 @@ class Engine:
             if self.defect is not None:
                 raise self.defect
         self.carried += records
+
+    def look(self) -> None:
+        self.looked += 1
 
     def given_back(self) -> None:
         self.made_room += 1
@@ -168,6 +171,18 @@ def test_a_stop_drains_commits_and_ends_well(run: Any) -> None:
         assert job.engine.draining == [True]
         assert job.engine.closed
         assert job.released == {}
+
+    run(scenario())
+
+
+def test_it_is_looked_at_what_does_not_move_though_nothing_arrives_or_ends(run: Any) -> None:
+    async def scenario() -> None:
+        job = Job()
+        await job.assigned(ZERO)
+
+        await asyncio.sleep(10.5)
+
+        assert job.engine.looked == 10
 
     run(scenario())
 

@@ -10,55 +10,69 @@ from processor.kafka.progress import Origin
 from processor.record import Record, TopicPartition
 from processor.settings.models import DeliverySettings
 
-PARTITION, OTHER = TopicPartition("events", 0), TopicPartition("events", 1)
-
-
-class Parked:
-    """What is parked, by partition: so many records of so many bytes."""
-
-    def __init__(self) -> None:
-        self.parked: dict[TopicPartition, int] = {}
-        self.each_bytes = 0
-
-    def parked_bytes(self, partition: TopicPartition) -> int:
-        return self.parked[partition] * self.each_bytes
+PARTITION = TopicPartition("events", 0)
 
 
 class Tap:
-    """A ledger with one partition, a valve over it, and what the valve said."""
+    """A ledger with partitions of one topic, a valve over it, and what the valve said."""
 
-    def __init__(self, *, max_records: int = 10, max_bytes: int = 1000) -> None:
+    def __init__(
+        self, *, max_records: int = 10, max_bytes: int = 1000, partitions: int = 1
+    ) -> None:
         self.ledger = Ledger()
-        self.epoch = self.ledger.assign(PARTITION, committed=None)
+        for number in range(partitions):
+            self.ledger.assign(TopicPartition("events", number), committed=None)
         self.turned: list[bool] = []
-        self.parked = Parked()
         self.rested: list[Iterable[TopicPartition]] = []
+        self.now_s = 1000.0
+        self.shut = False
         self.valve = Valve(
             self.ledger,
             max_records=max_records,
             max_bytes=max_bytes,
             turn=self.turned.append,
             rest=self.rested.append,
-            parked=self.parked,
+            shut=lambda: self.shut,
+            clock=lambda: self.now_s,
         )
         self.next = 0
 
-    def take(self, count: int, size: int = 1) -> None:
+    @property
+    def open(self) -> bool:
+        return not self.turned or self.turned[-1]
+
+    @property
+    def resting(self) -> set[int]:
+        return {p.partition for p in self.rested[-1]} if self.rested else set()
+
+    def take(self, count: int, size: int = 1, partition: int = 0) -> None:
         offsets = range(self.next, self.next + count)
-        self.ledger.take(PARTITION, [Record("events", 0, n, value=b"x" * size) for n in offsets])
+        self.ledger.take(
+            TopicPartition("events", partition),
+            [Record("events", partition, n, value=b"x" * size) for n in offsets],
+        )
         self.next += count
         self.valve.check()
 
-    def end(self, *offsets: int) -> None:
+    def end(self, *offsets: int, partition: int = 0) -> None:
+        where = TopicPartition("events", partition)
         for offset in offsets:
-            self.ledger.end(PARTITION, self.epoch, offset, DELIVERED)
-            self.valve.check()
+            self.ledger.end(where, self.ledger.epoch_of(where) or 0, offset, DELIVERED)
+            self.valve.check(where)
+
+    def end_some(self, count: int, partition: int) -> None:
+        """The last so many of those that were taken, all of this partition."""
+        self.end(*range(self.next - count, self.next), partition=partition)
+
+    def passes(self, seconds: float) -> None:
+        self.now_s += seconds
+        self.valve.check()
 
 
 def test_it_closes_when_enough_is_in_flight() -> None:
     tap = Tap()
 
-    tap.take(9)
+    tap.take(7)
     below = list(tap.turned)
     tap.take(1)
 
@@ -69,8 +83,11 @@ def test_it_closes_when_enough_is_in_flight() -> None:
 def test_it_closes_when_the_bytes_are_enough() -> None:
     tap = Tap(max_bytes=1000)
 
-    tap.take(2, size=500)
+    tap.take(2, size=374)
+    below = list(tap.turned)
+    tap.take(1, size=2)
 
+    assert below == []
     assert tap.turned == [False]
 
 
@@ -78,19 +95,23 @@ def test_messages_made_of_the_records_count_as_well() -> None:
     tap = Tap(max_bytes=1000)
     tap.take(1, size=100)
 
-    tap.ledger.made(PARTITION, tap.epoch, 0, 900)
+    tap.ledger.made(PARTITION, tap.ledger.epoch_of(PARTITION) or 0, 0, 649)
+    tap.valve.check()
+    below = list(tap.turned)
+    tap.ledger.made(PARTITION, tap.ledger.epoch_of(PARTITION) or 0, 0, 650)
     tap.valve.check()
 
+    assert below == []
     assert tap.turned == [False]
 
 
 def test_no_more_messages_are_made_while_there_are_enough() -> None:
     tap = Tap()
     tap.take(3)
-    tap.ledger.made(PARTITION, tap.epoch, 0, MADE_BYTES - 1)
+    tap.ledger.made(PARTITION, tap.ledger.epoch_of(PARTITION) or 0, 0, MADE_BYTES - 1)
     room = [tap.valve.has_room()]
 
-    tap.ledger.made(PARTITION, tap.epoch, 1, 1)
+    tap.ledger.made(PARTITION, tap.ledger.epoch_of(PARTITION) or 0, 1, 1)
     room.append(tap.valve.has_room())
     tap.end(1)
     room.append(tap.valve.has_room())
@@ -150,7 +171,6 @@ def test_it_only_turns_when_that_changes_something(polls: list[int]) -> None:
 def test_only_the_partition_rests_whose_metadata_has_no_room_and_it_goes_on_when_it_has() -> None:
     tap = Tap(max_records=100_000, max_bytes=1_000_000)
     tap.ledger.assign(PARTITION, committed=0, origin=Origin("cluster", "topic"))
-    tap.epoch = tap.ledger.epoch_of(PARTITION) or 0
 
     tap.take(30_000)
     full = [set(rested) for rested in tap.rested]
@@ -159,28 +179,6 @@ def test_only_the_partition_rests_whose_metadata_has_no_room_and_it_goes_on_when
     assert full == [{PARTITION}]
     assert [set(rested) for rested in tap.rested] == [{PARTITION}, set()]
     assert tap.turned == []
-
-
-@pytest.mark.parametrize("each_bytes", [0, 100])
-def test_a_partition_rests_while_more_than_its_share_of_the_half_is_parked(
-    each_bytes: int,
-) -> None:
-    tap = Tap(max_records=400 if not each_bytes else 10**6, max_bytes=40_000)
-    tap.ledger.assign(OTHER, committed=None)
-    tap.parked.each_bytes = each_bytes
-    said = []
-
-    for count in (99, 100, 60, 49):
-        tap.parked.parked = {PARTITION: count, OTHER: 10}
-        tap.valve.check()
-        said.append([set(rested) for rested in tap.rested])
-    tap.parked.parked = {OTHER: 100}
-    tap.valve.check()
-    tap.parked.parked = {}
-    tap.valve.check()
-
-    assert said == [[], [{PARTITION}], [{PARTITION}], [{PARTITION}, set()]]
-    assert [set(rested) for rested in tap.rested[2:]] == [{OTHER}, set()]
 
 
 @pytest.mark.parametrize(("batch", "in_flight", "most"), [(500, 16, 16_000), (1, 1, 2)])
@@ -197,3 +195,165 @@ def test_a_smallest_bound_still_lets_something_through(record: Callable[..., Rec
     tap.end(0)
 
     assert tap.turned == [False, True]
+
+
+def test_where_nothing_moves_those_with_most_rest_and_the_others_go_on() -> None:
+    tap = Tap(max_records=400, partitions=4)
+    tap.take(270)
+    tap.take(26, partition=1)
+    tap.take(4, partition=2)
+    closed = tap.open, tap.resting
+
+    tap.passes(0.9)
+    soon = tap.open, tap.resting
+    tap.passes(0.1)
+
+    assert closed == soon == (False, set())
+    assert (tap.open, tap.resting) == (True, {0, 1})
+
+
+def test_a_turn_of_the_valve_comes_after_the_order_to_rest() -> None:
+    tap = Tap(partitions=2)
+    said: list[str] = []
+    tap.valve._turn = lambda on: said.append(f"flow {on}")  # noqa: SLF001 - one list for both
+    tap.valve._rest = lambda partitions: said.append(f"rest {len(list(partitions))}")  # noqa: SLF001
+
+    tap.take(8)
+    tap.passes(1.0)
+
+    assert said == ["flow False", "rest 1", "flow True"]
+
+
+def test_what_moves_is_not_stalled_however_often_it_is_full() -> None:
+    tap = Tap(partitions=2)
+    for _ in range(20):
+        tap.take(8)
+        tap.passes(0.9)
+        tap.end_some(8, partition=0)
+
+    assert tap.rested == []
+    assert tap.turned == [False, True] * 20
+
+
+def test_one_that_goes_on_may_hold_its_share_and_no_more() -> None:
+    tap = Tap(max_records=400, partitions=4)
+    tap.take(300)
+    tap.passes(1.0)
+
+    tap.take(25, partition=1)
+    its_share = tap.open
+    tap.take(1, partition=1)
+    more = tap.open
+    tap.end_some(13, partition=1)
+    half = tap.open
+    tap.end(tap.next - 14, partition=1)
+
+    assert (its_share, more, half, tap.open) == (True, False, False, True)
+    assert tap.resting == {0}, "it moves"
+
+
+def test_of_those_that_go_on_one_that_does_not_move_either_rests_as_well() -> None:
+    tap = Tap(max_records=400, partitions=4)
+    tap.take(300)
+    tap.passes(1.0)
+    tap.take(60, partition=1)
+
+    tap.passes(0.9)
+    before = tap.open, tap.resting
+    tap.passes(0.1)
+
+    assert before == (False, {0})
+    assert (tap.open, tap.resting) == (True, {0, 1})
+
+
+def test_one_rests_until_it_holds_half_a_share_and_all_until_half_is_enough() -> None:
+    tap = Tap(max_records=400, partitions=4)
+    tap.take(200)
+    tap.take(100, partition=1)
+    tap.passes(1.0)
+    tap.end(*range(200, 287), partition=1)
+    before = tap.resting
+    tap.end(287, partition=1)
+    one = tap.resting
+    tap.end(*range(11))
+    tap.valve.check()
+    still = tap.resting
+    tap.end(11)
+
+    assert (before, one, still, tap.resting) == ({0, 1}, {0}, {0}, set())
+    assert tap.turned == [False, True]
+
+
+def test_however_full_it_was_there_is_a_quarter_for_the_others() -> None:
+    tap = Tap(max_records=40, partitions=2)
+    tap.take(500)
+
+    tap.passes(1.0)
+    tap.take(5, partition=1)
+    room = tap.open
+    tap.take(1, partition=1)
+
+    assert room
+    assert not tap.open
+
+
+def test_when_the_quarter_is_used_up_nobody_gets_more() -> None:
+    tap = Tap(max_records=400, partitions=4)
+    tap.take(300)
+    for partition in (1, 2):
+        tap.passes(1.0)
+        tap.take(60, partition=partition)
+    tap.passes(1.0)
+
+    assert tap.ledger.in_flight_count == 420
+    assert not tap.open
+
+
+def test_a_partition_that_is_given_back_neither_rests_nor_counts() -> None:
+    tap = Tap(max_records=400, partitions=3)
+    tap.take(150)
+    tap.take(150, partition=1)
+    tap.passes(1.0)
+
+    tap.ledger.release(PARTITION, ReleaseReason.REVOKED)
+    tap.valve.check()
+
+    assert tap.resting == set(), "and what is left is less than half"
+    tap.ledger.assign(PARTITION, committed=None)
+    tap.take(150)
+    tap.take(1, partition=1)
+    assert (tap.open, tap.resting) == (False, set())
+
+
+def test_while_it_is_shut_nobody_goes_on() -> None:
+    tap = Tap(max_records=400, partitions=2)
+    tap.take(300)
+    tap.shut = True
+    for _ in range(5):
+        tap.passes(1.0)
+    shut = tap.open, tap.resting
+
+    tap.shut = False
+    tap.passes(0.5)
+    soon = tap.open
+    tap.passes(0.5)
+
+    assert shut == (False, set())
+    assert (soon, tap.open, tap.resting) == (False, True, {0})
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 60), st.floats(0, 1.2)), max_size=80))
+def test_whatever_happens_memory_is_bounded_and_a_partition_with_nothing_in_flight_may_go_on(
+    steps: list[tuple[int, int, float]],
+) -> None:
+    tap = Tap(max_records=400, partitions=4)
+    for partition, count, seconds in steps:
+        if tap.open and partition not in tap.resting:
+            tap.take(count, partition=partition)
+        tap.passes(seconds)
+
+    assert tap.ledger.in_flight_count < 400 + 60 + 60
+    tap.passes(1.0)
+    idle = {p.partition for p in tap.ledger.partitions() if not tap.ledger.open_in(p)}
+    assert not idle & tap.resting
+    assert tap.open or tap.ledger.in_flight_count >= 400
