@@ -359,6 +359,7 @@ class Began:
     def __init__(self, *, target: Any, args: tuple[Any, ...], name: str) -> None:
         del target, name
         del args
+        self.pid = 0
         self.exitcode = 0
 
     def start(self) -> None:
@@ -379,6 +380,9 @@ class Spawns:
 
     def Process(self, **named: Any) -> Began:  # noqa: N802
         return Began(**named)
+
+    def RawArray(self, kind: Any, size: int) -> Any:  # noqa: N802
+        return get_context("spawn").RawArray(kind, size)
 
 
 class Told:
