@@ -5,8 +5,7 @@ appended; readers take the last value of a name. Of a record that was read from 
 topic the added headers are replaced, and the coordinates stay those of the original record.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +24,11 @@ TRIMMED_TEXT = 200
 TRIMMED_BYTES = 16_384
 TOPIC, PARTITION, OFFSET = CONNECT + "topic", CONNECT + "partition", CONNECT + "offset"
 
-_NUMBER = re.compile(r"[0-9]{1,19}", re.ASCII)
+LONGEST_NUMBER = 19
+"""Digits of 2^63."""
+
+_KIND = (OURS + "event.name", OURS + "schema.id", OURS + "targets")
+_CODES = {code.value.encode(): code for code in Code}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,29 +162,97 @@ ADDED = frozenset(
 """Every header that we add; the record's other headers are its own."""
 
 
+class Glance:
+    """What a dead letter says of itself, each thing read from its headers when it is asked for.
+
+    For whoever looks at a million letters and wants three things of each; the attributes are
+    those of :class:`Letter`.
+    """
+
+    __slots__ = ("_added", "code", "key", "source")
+
+    def __init__(
+        self, added: Mapping[str, bytes | None], code: Code, key: bytes | None, source: Position
+    ) -> None:
+        self._added = added
+        self.code = code
+        self.key = key
+        self.source = source
+
+    @property
+    def kind(self) -> tuple[bytes | None, ...]:
+        """Event, schema and targets as they stand there: equal where all three are."""
+        return tuple(map(self._added.get, _KIND))
+
+    @property
+    def stage(self) -> Stage:
+        """Kafka Connect's stage."""
+        return self.code.stage
+
+    @property
+    def connector(self) -> str:
+        """Whose letter it is."""
+        return _text(self._added, CONNECT + "connector.name") or ""
+
+    @property
+    def message(self) -> str:
+        """Why it failed, as a sentence."""
+        return _text(self._added, CONNECT + "exception.message") or ""
+
+    @property
+    def fingerprint(self) -> str:
+        """The kind of failure."""
+        return _text(self._added, OURS + "fingerprint") or ""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What failed."""
+        text = _text(self._added, OURS + "targets")
+        return tuple(filter(None, text.split(","))) if text else ()
+
+    @property
+    def event_name(self) -> str | None:
+        """The event, as far as decoding came."""
+        return _text(self._added, OURS + "event.name")
+
+    @property
+    def schema_id(self) -> str | None:
+        """How the record names its writer's schema."""
+        return _text(self._added, OURS + "schema.id")
+
+
+def glance(record: Record) -> Glance | None:
+    """Look at a record of a dead-letter topic; `None` exactly where :func:`read_letter` gives it.
+
+    Only for records of a dead-letter topic: in any other topic these headers may be forged.
+    """
+    return _glance(record, _block(record))
+
+
 def read_letter(record: Record) -> Letter | None:
     """Read a record of a dead-letter topic; `None` when its headers are not a dead letter's.
 
     Only for records of a dead-letter topic: in any other topic these headers may be forged.
     """
-    added = record.headers[_block(record) :]
-    last = {name: value for name, value in added if name in ADDED}
-    text = {
-        name: value.decode("utf-8", "replace") for name, value in last.items() if value is not None
-    }
-    code = text.get(OURS + "code")
-    topic, partition, offset = text.get(TOPIC), _int(text.get(PARTITION)), _int(text.get(OFFSET))
-    if code not in set(Code) or topic is None or partition is None or offset is None:
+    start = _block(record)
+    seen = _glance(record, start)
+    if seen is None:
         return None
+    last = dict(record.headers[start:])
+    text = {
+        name: value.decode("utf-8", "replace")
+        for name, value in last.items()
+        if name in ADDED and value is not None
+    }
     return Letter(
-        source=Position(topic, partition, offset),
+        source=seen.source,
         source_timestamp_ms=_int(text.get(OURS + "source.timestamp")),
         key=record.key,
         value=record.value,
-        headers=own_headers(record),
+        headers=_own(record, start),
         connector=text.get(CONNECT + "connector.name", ""),
         task_id=text.get(CONNECT + "task.id", ""),
-        code=Code(code),
+        code=seen.code,
         class_name=text.get(CONNECT + "class.name", ""),
         exception_class_name=text.get(CONNECT + "exception.class.name", ""),
         message=text.get(CONNECT + "exception.message", ""),
@@ -204,15 +275,36 @@ def read_letter(record: Record) -> Letter | None:
 
 def own_headers(record: Record) -> Headers:
     """The headers of a dead letter that were the original record's, even under our names."""
-    start = _block(record)
+    return _own(record, _block(record))
+
+
+def _glance(record: Record, start: int) -> Glance | None:
+    added = dict(record.headers[start:])
+    code = _CODES.get(added.get(OURS + "code") or b"")
+    topic = _text(added, TOPIC)
+    partition, offset = _digits(added.get(PARTITION)), _digits(added.get(OFFSET))
+    if code is None or topic is None or partition is None or offset is None:
+        return None
+    return Glance(added, code, record.key, Position(topic, partition, offset))
+
+
+def _own(record: Record, start: int) -> Headers:
     later = [header for header in record.headers[start:] if header[0] not in ADDED]
     return [*record.headers[:start], *later]
 
 
 def _block(record: Record) -> int:
     """Where our headers begin: at the last of the name that we write first."""
-    names = [name for name, _ in record.headers]
-    return len(names) - 1 - names[::-1].index(TOPIC) if TOPIC in names else len(names)
+    headers = record.headers
+    first = next((i for i, header in enumerate(headers) if header[0] == TOPIC), len(headers))
+    if len(dict(headers[first:])) == len(headers) - first:  # no name twice, so this is the last
+        return first
+    return max(i for i, header in enumerate(headers) if header[0] == TOPIC)
+
+
+def _text(headers: Mapping[str, bytes | None], name: str) -> str | None:
+    content = headers.get(name)
+    return None if content is None else content.decode("utf-8", "replace")
 
 
 def now_rfc3339() -> str:
@@ -222,7 +314,14 @@ def now_rfc3339() -> str:
 
 def _int(text: str | None) -> int | None:
     """A number as we write it; `None` for anything else that a header may hold."""
-    return int(text) if text is not None and _NUMBER.fullmatch(text) else None
+    return None if text is None else _digits(text.encode())
+
+
+def _digits(content: bytes | None) -> int | None:
+    """Likewise of a header's bytes."""
+    if content is None or not content.isdigit() or len(content) > LONGEST_NUMBER:
+        return None
+    return int(content)
 
 
 def _violations(text: str) -> tuple[Violation, ...]:

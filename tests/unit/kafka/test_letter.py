@@ -16,6 +16,7 @@ from processor.kafka.letter import (
     TOPIC,
     TRIMMED_BYTES,
     Letter,
+    glance,
     own_headers,
     read_letter,
 )
@@ -158,7 +159,10 @@ def test_headers_that_others_added_after_ours_are_kept() -> None:
     ],
 )
 def test_what_is_no_dead_letter_is_none(headers: Headers) -> None:
-    assert read_letter(Record("events.dlq", 0, 0, headers=headers)) is None
+    record = Record("events.dlq", 0, 0, headers=headers)
+
+    assert read_letter(record) is None
+    assert glance(record) is None
 
 
 @pytest.mark.parametrize("errors", [b"{", b"{}", b'"text"', b"[1, null]", b"[" * 100_000, b"\xff"])
@@ -218,3 +222,33 @@ def test_no_repr_shows_what_the_record_held() -> None:
     text = repr(letter(key=b"customer", value=b"customer", headers=[("a", b"customer")]))
 
     assert "customer" not in text
+
+
+@given(key=BYTES, headers=HEADERS, targets=st.lists(st.sampled_from(["event", "profile#3"])))
+def test_a_glance_sees_what_the_letter_says_whatever_the_record_held(
+    key: bytes | None, headers: Headers, targets: list[str]
+) -> None:
+    record = written(letter(key=key, headers=headers, targets=tuple(targets)))
+    if headers and headers[0][1] == b"":  # sometimes others add headers after ours
+        record.headers = [*record.headers, *headers]
+
+    seen, read = glance(record), read_letter(record)
+
+    assert (seen is None) == (read is None)
+    if seen is not None and read is not None:
+        names = "source key code stage connector message fingerprint targets event_name schema_id"
+        assert [getattr(seen, n) for n in names.split()] == [
+            getattr(read, n) for n in names.split()
+        ]
+
+
+def test_letters_of_one_kind_are_told_from_others_without_being_read() -> None:
+    same = [glance(written(letter(event_id=text))) for text in ("a", "b")]
+    others = [
+        glance(written(letter(**changes)))
+        for changes in ({"event_name": "x"}, {"schema_id": None}, {"targets": ("event",)})
+    ]
+
+    kinds = {seen.kind for seen in [*same, *others] if seen is not None}
+
+    assert len(kinds) == 4
