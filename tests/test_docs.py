@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from processor.cli.app import command
 from processor.connector.books import BooksCollector
 from processor.connector.ledger import Ledger
+from processor.connector.mends import MENDS
 from processor.errors import Code, FilterReason
 from processor.settings import Settings, TargetSettings
 from processor.telemetry.metrics import TaskMetrics
@@ -63,6 +64,17 @@ def test_the_code_table_is_the_codes() -> None:
 
     assert set(first_column(text)) == set(Code)
     assert all(f"`{reason}`" in text for reason in FilterReason)
+
+
+def test_the_code_table_says_the_mends_that_the_commands_say() -> None:
+    rows = re.findall(r"^\| (`[^|]+`) \| [^|]+ \| ([^|]+) \|$", section("Codes"), re.MULTILINE)
+    said = {
+        code: f"{mend[0].upper()}{mend[1:]}.".replace("`", "")
+        for codes, mend in rows
+        for code in re.findall(r"`([^`]+)`", codes)
+    }
+
+    assert said == MENDS
 
 
 def test_the_metrics_table_is_the_metrics() -> None:

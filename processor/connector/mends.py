@@ -1,6 +1,37 @@
-"""What to look at when records fail alike: one sentence for each kind of failure."""
+"""What mends a failure: a sentence for each code, and what to look at when records fail alike."""
 
 from processor.errors import Code
+
+_CORRECT_PRODUCER = "Correct the producer."
+
+MENDS = {
+    Code.DECODE_FRAMING: "Look at what else writes to the topic.",
+    Code.DECODE_UNKNOWN_SCHEMA_ID: "Register the schema, then replay.",
+    Code.DECODE_WRONG_SCHEMA_TYPE: _CORRECT_PRODUCER,
+    Code.DECODE_SCHEMA_REFUSED: "Correct the schema.",
+    Code.DECODE_RESOLUTION: "See the message for the field; add a default or an alias.",
+    Code.DECODE_TRUNCATED: _CORRECT_PRODUCER,
+    Code.DECODE_TRAILING_BYTES: _CORRECT_PRODUCER,
+    Code.DECODE_VALUE: _CORRECT_PRODUCER,
+    Code.DECODE_UTF8: _CORRECT_PRODUCER,
+    Code.DECODE_LIMIT: "Raise it with the producer.",
+    Code.DECODE_JSON: _CORRECT_PRODUCER,
+    Code.DECODE_CRASH: "Report it with the dead letter.",
+    Code.EVENT_UNKNOWN: 'Correct the producer, or set converter.on_unknown_event = "filter".',
+    Code.EVENT_UNMAPPED: "Add a folder in schemas.directory, or filter it.",
+    Code.EVENT_WRONG_ORG: "See capillary.org_ids.",
+    Code.EVENT_INVALID: _CORRECT_PRODUCER,
+    Code.MAPPING_EXPRESSION: "Correct the row that the message names, then replay.",
+    Code.MAPPING_TYPE: "Correct the row that the message names, then replay.",
+    Code.MAPPING_NO_IDENTITY: "See [identity].",
+    Code.GATE_VIOLATION: "Correct the mapping set or the schema, then replay.",
+    Code.GATE_TOO_LARGE: "Map fewer fields.",
+    Code.DELIVERY_REFUSED: "See processor.errors in its headers.",
+    Code.DELIVERY_TOO_LARGE: "Map fewer fields.",
+    Code.DELIVERY_POISON: "Report it to Adobe with processor.xaction.id.",
+    Code.DELIVERY_NO_VERDICT: "Report it to Adobe with processor.xaction.id.",
+}
+"""What to do about dead letters of each code; the README's table of codes says the same."""
 
 RESTART = "A change of settings or files needs a restart."
 
