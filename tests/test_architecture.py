@@ -51,6 +51,7 @@ MAY_IMPORT = {
     "pydantic": ("settings", "operations", "simulator"),
     "pydantic_core": ("settings",),
     "pydantic_settings": ("settings",),
+    "re2": ("mapping",),
     "rich": ("telemetry", "demo", "cli"),
     "starlette": ("admin", "simulator"),
     "structlog": ("telemetry",),

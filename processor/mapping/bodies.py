@@ -1,17 +1,18 @@
-"""What each function does, exactly as Adobe documents it; `functions` says who may call it how.
+"""What functions do with texts, numbers, arrays and dates, as Adobe documents it.
 
-What Adobe leaves open is said at the function.
+What Adobe leaves open is said at the function; who may call it how, in `functions`.
 """
 
 import hashlib
 import re
+import zlib
 from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
+from functools import partial
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from processor.mapping import java_dates
-from processor.mapping.failures import ExpressionFailed
+from processor.mapping.failures import ExpressionFailed, PatternError
 from processor.mapping.values import elements, text
 
 T = TypeVar("T")
@@ -22,11 +23,19 @@ _DECIMAL = re.compile(
     r"[+-]?([0-9]{1,400}(\.[0-9]{0,400})?|\.[0-9]{1,400})([eE][+-]?[0-9]{1,4})?\Z"
 )
 _MAX_TEXT = 1_000_000
+"""Characters that a function may give; what is larger is no field, and ten of it fill a task."""
+
+
+def _bounded(characters: int, name: str) -> None:
+    if characters > _MAX_TEXT:
+        raise ExpressionFailed(f"{name} would give more than {_MAX_TEXT} characters")
 
 
 def concat(*parts: Any) -> str:
     """Join texts; numbers, booleans and dates as text."""
-    return "".join(map(text, parts))
+    texts = [text(part) for part in parts]
+    _bounded(sum(map(len, texts)), "concat")
+    return "".join(texts)
 
 
 def _several(arguments: tuple[Any, ...]) -> Sequence[Any]:
@@ -55,6 +64,21 @@ def largest(*arguments: Any) -> Any:
     return max((value for value in _several(arguments) if value is not None), default=None)
 
 
+def trim(value: str) -> str:
+    """Without the characters at both ends that Java's ``trim`` removes."""
+    return value.strip(TRIMMED)
+
+
+def ltrim(value: str) -> str:
+    """`trim` of the beginning."""
+    return value.lstrip(TRIMMED)
+
+
+def rtrim(value: str) -> str:
+    """`trim` of the end."""
+    return value.rstrip(TRIMMED)
+
+
 def substr(value: str, start: float, length: float) -> str:
     """Characters from `start` (from 0); what lies behind the end is left out."""
     if start < 0 or length < 0:
@@ -76,9 +100,39 @@ def replacestr(value: str, old: str, new: str) -> str:
     """Replace every occurrence; an empty search text replaces nothing, as in Java."""
     if not old:
         return value
-    if len(value) // len(old) * len(new) > _MAX_TEXT:
-        raise ExpressionFailed(f"replacestr would give more than {_MAX_TEXT} characters")
+    _bounded(len(value) // len(old) * len(new), "replacestr")
     return value.replace(old, new)
+
+
+def instr(value: str, part: str, start: float = 0, occurrence: float = 1) -> int:
+    """Where a part begins (from 0), or -1; occurrences do not overlap."""
+    if occurrence < 1:
+        raise ExpressionFailed("instr counts occurrences from 1")
+    if not part:
+        return min(max(0, int(start)), len(value)) if occurrence < 2 else -1  # noqa: PLR2004
+    position = max(0, int(start)) - len(part)
+    for _ in range(min(int(occurrence), len(value) + 1)):
+        position = value.find(part, position + len(part))
+        if position < 0:
+            return -1
+    return position
+
+
+def _padding(value: Any, count: Any, padding: Any, name: str) -> str:
+    _bounded(count, name)
+    missing = int(count) - len(value or "")
+    pattern = padding or " "
+    return (pattern * (missing // len(pattern) + 1))[:missing] if missing > 0 else ""
+
+
+def lpad(value: Any, count: Any, padding: Any) -> str | None:
+    """The text with padding before it; one that is long enough stays as it is."""
+    return None if count is None else _padding(value, count, padding, "lpad") + (value or "")
+
+
+def rpad(value: Any, count: Any, padding: Any) -> str | None:
+    """The text with padding behind it; one that is long enough stays as it is."""
+    return None if count is None else (value or "") + _padding(value, count, padding, "rpad")
 
 
 def split(value: str, separators: str) -> list[str]:
@@ -90,6 +144,11 @@ def split(value: str, separators: str) -> list[str]:
     return parts
 
 
+def equals(left: Any, right: Any) -> bool:
+    """Whether two texts are the same; null equals null."""
+    return bool(left == right)
+
+
 def equals_ignoring_case(left: Any, right: Any) -> bool:
     """As Java compares: character by character, so that no text equals a longer one."""
     if left is None or right is None:
@@ -97,6 +156,11 @@ def equals_ignoring_case(left: Any, right: Any) -> bool:
     if left == right or len(left) != len(right):
         return bool(left == right)
     return bool(left.lower() == right.lower() or left.upper() == right.upper())
+
+
+def unchanged(array: Any, _: Any = None) -> Any:
+    """The array itself."""
+    return array
 
 
 def size_of(value: Any) -> int:
@@ -107,14 +171,6 @@ def size_of(value: Any) -> int:
 def is_empty(value: Any) -> bool:
     """Whether nothing is there: null, or no elements, fields or characters."""
     return value is None or len(value) == 0
-
-
-def to_object(*pairs: Any) -> dict[str, Any]:
-    """An object from keys and values in turn."""
-    keys, values = pairs[::2], pairs[1::2]
-    if not all(isinstance(key, str) for key in keys):
-        raise ExpressionFailed("a key of to_object is no text")
-    return dict(zip(keys, values, strict=True))
 
 
 def to_array(nulls: Any, *values: Any) -> list[Any]:
@@ -134,7 +190,9 @@ def join_arrays(*arrays: Any) -> list[Any]:
 
 def join(separator: str, array: list[Any]) -> str:
     """One text of all elements that are not null."""
-    return separator.join(text(element) for element in array if element is not None)
+    texts = [text(element) for element in array if element is not None]
+    _bounded(sum(map(len, texts)) + len(separator) * len(texts), "join")
+    return separator.join(texts)
 
 
 def _whole(value: Any) -> int:
@@ -174,26 +232,54 @@ def to_bigint(value: Any) -> int | float:
     return int(value) if isinstance(value, str) or value == value // 1 else float(value)
 
 
-_CHARSETS = {"utf-8": "utf-8", "utf-16": "utf-16", "iso-8859-1": "latin-1", "us-ascii": "ascii"}
+_CHARSETS = {
+    "utf-8": "utf-8",
+    "utf-16": "utf-16-be",  # as Java's, behind a mark of the byte order
+    "iso-8859-1": "latin-1",
+    "us-ascii": "ascii",
+}
+_MARK = b"\xfe\xff"
+_DIGESTS: dict[str, Callable[[bytes], str]] = {
+    "sha1": lambda data: hashlib.sha1(data, usedforsecurity=False).hexdigest(),
+    "sha256": lambda data: hashlib.sha256(data).hexdigest(),
+    "sha512": lambda data: hashlib.sha512(data).hexdigest(),
+    "md5": lambda data: hashlib.md5(data, usedforsecurity=False).hexdigest(),
+    # The least byte comes first, as in Adobe's example.
+    "crc32": lambda data: zlib.crc32(data).to_bytes(4, "little").hex(),
+}
+
+
+def _codec(charset: str) -> str:
+    codec = _CHARSETS.get(charset.lower())
+    if codec is None:
+        raise PatternError(f"there is no such character set; there are {', '.join(_CHARSETS)}")
+    return codec
+
+
+def _digest(digest: Callable[[bytes], str], codec: str, value: str) -> str:
+    return digest((_MARK if codec == "utf-16-be" else b"") + value.encode(codec))
 
 
 def hashed(algorithm: str) -> Callable[..., str]:
     """Make the function that hashes a text with an algorithm, in hexadecimal."""
+    digest = _DIGESTS[algorithm]
 
-    def digest(value: str, charset: str = "UTF-8") -> str:
-        codec = _CHARSETS.get(charset.lower())
-        if codec is None:
-            raise ExpressionFailed(f"{algorithm} knows no such character set")
-        return hashlib.new(algorithm, value.encode(codec), usedforsecurity=False).hexdigest()
+    def of_text(value: str, charset: str = "UTF-8") -> str:
+        return _digest(digest, _codec(charset), value)
 
-    return digest
+    return of_text
+
+
+def hasher(algorithm: str) -> Callable[[str, tzinfo], Callable[[str], str]]:
+    """Make `hashed` for one character set."""
+    return lambda charset, _: partial(_digest, _DIGESTS[algorithm], _codec(charset))
 
 
 def _usable(make: Callable[[str], T], pattern: str) -> T:
     """What a pattern from the record gives; the failure must not quote it."""
     try:
         return make(pattern)
-    except java_dates.PatternError:
+    except PatternError:
         raise ExpressionFailed("the date pattern cannot be used") from None
 
 
@@ -230,19 +316,6 @@ def date_reader(pattern: str, zone: tzinfo) -> Callable[..., datetime | None]:
         return default if value is None else _moment(value, zone, read)
 
     return date
-
-
-def to_zone(moment: datetime, name: str) -> datetime:
-    """The same moment in another zone."""
-    try:
-        return moment.astimezone(ZoneInfo(name))
-    except (ZoneInfoNotFoundError, ValueError, OverflowError):
-        raise ExpressionFailed("there is no such time zone, or the date leaves its range") from None
-
-
-def to_utc(moment: datetime) -> datetime:
-    """The same moment in UTC."""
-    return moment.astimezone(java_dates.EPOCH.tzinfo)
 
 
 def contains(value: Any) -> bool:

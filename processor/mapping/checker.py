@@ -9,11 +9,12 @@ from typing import Protocol
 
 from processor.mapping import shapes
 from processor.mapping.expression import Call, ExpressionError, Field, Literal, Node, parse
-from processor.mapping.functions import FUNCTIONS, Function, unknown
-from processor.mapping.java_dates import PatternError
+from processor.mapping.failures import PatternError
+from processor.mapping.functions import FUNCTIONS, unknown
 from processor.mapping.mapping_set import MappingSet, Problem, Row, SourceType
 from processor.mapping.paths import EACH, Path, PathError, parse_path
 from processor.mapping.shapes import NUMERIC, Kind, Shape
+from processor.mapping.signature import Function
 
 _LOGICAL = frozenset({"||", "&&", "!"})
 _ORDERED = frozenset({Kind.TEXT, Kind.DATE}) | NUMERIC
@@ -70,16 +71,20 @@ def check(
     return checked, problems
 
 
+def nodes_of(node: Node) -> Iterable[Node]:
+    """A source and all inside it."""
+    yield node
+    if isinstance(node, Call):
+        inside = node.arguments
+    else:
+        inside = () if isinstance(node, Field | Literal) else node.operands
+    for inner in inside:
+        yield from nodes_of(inner)
+
+
 def fields_of(node: Node) -> Iterable[Field]:
     """Every field that a source reads."""
-    if isinstance(node, Field):
-        yield node
-    elif isinstance(node, Call):
-        for argument in node.arguments:
-            yield from fields_of(argument)
-    elif not isinstance(node, Literal):
-        for operand in node.operands:
-            yield from fields_of(operand)
+    return (inner for inner in nodes_of(node) if isinstance(inner, Field))
 
 
 def stars_of(path: Path, iterate: Path | None) -> int:
@@ -212,13 +217,13 @@ class _Typing:
             return shapes.ANY
         count = len(arguments)
         if count < function.least or (function.most is not None and count > function.most):
-            self.say(f"{node.name}() takes {function.arity()}, not {count}", node.column)
+            self.say(f"{function.title} takes {function.arity()}, not {count}", node.column)
             return shapes.ANY
         for position, (argument, shape) in enumerate(zip(node.arguments, arguments, strict=True)):
             allowed = function.allowed(position)
             if shape.kind not in allowed and shape.kind not in {Kind.ANY, Kind.NULL}:
                 self.say(
-                    f"argument {position + 1} of {node.name}() is {shape.kind}, "
+                    f"argument {position + 1} of {function.title} is {shape.kind}, "
                     f"expected {_either(allowed)}",
                     argument.column,
                 )
@@ -227,26 +232,26 @@ class _Typing:
 
     def _special(self, node: Call, function: Function, arguments: Sequence[Shape]) -> None:
         """What arity and kinds alone do not say."""
-        if function.name == "to_object":
-            self._pairs(node, arguments)
+        if function.in_pairs:
+            self._pairs(node, function, arguments)
         if function.name == "decode":
             for key, shape in list(zip(node.arguments, arguments, strict=True))[1:-1:2]:
                 self._same_kind("decode()", arguments[0], shape, key.column)
-        at = function.pattern_at
-        if function.of_pattern is not None and at is not None and at < len(node.arguments):
-            pattern = node.arguments[at]
-            if isinstance(pattern, Literal) and isinstance(pattern.value, str):
+        at = function.constant_at
+        if function.of_constant is not None and at is not None and at < len(node.arguments):
+            constant = node.arguments[at]
+            if isinstance(constant, Literal) and isinstance(constant.value, str):
                 try:
-                    function.of_pattern(pattern.value, UTC)
+                    function.of_constant(constant.value, UTC)
                 except PatternError as error:
-                    self.say(str(error), pattern.column)
+                    self.say(str(error), constant.column)
 
-    def _pairs(self, node: Call, arguments: Sequence[Shape]) -> None:
+    def _pairs(self, node: Call, function: Function, arguments: Sequence[Shape]) -> None:
         if len(arguments) % 2:
-            self.say("to_object() takes pairs of a key and a value", node.column)
+            self.say(f"{function.title} takes pairs of a key and a value", node.column)
         for key, shape in zip(node.arguments[::2], arguments[::2], strict=True):
             if shape.kind not in {Kind.TEXT, Kind.ANY}:
-                self.say(f"a key of to_object() is {shape.kind}, expected text", key.column)
+                self.say(f"a key of {function.title} is {shape.kind}, expected text", key.column)
 
     def _operation(self, operator: str, operands: Sequence[Node]) -> Shape:
         found = [self._shape(operand) for operand in operands]

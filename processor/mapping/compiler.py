@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, Protocol
 
 from processor.mapping import java_dates, values
 from processor.mapping.checker import CheckedRow
-from processor.mapping.emit import TIMESTAMP, Emitter
+from processor.mapping.emit import IDENTIFIERS, TIMESTAMP, Emitter
 from processor.mapping.expression import Field, Literal
 from processor.mapping.mapping_set import MappingSet
 from processor.mapping.paths import EACH, Path
@@ -20,8 +20,27 @@ from processor.mapping.shapes import Kind
 FAILURES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What a rule can raise on a record that does not fit it."""
 
-Compiled = Callable[[Mapping[str, Any], Any, int | None], dict[str, Any]]
-"""Event's body, element of the iterated array (else `None`), Kafka timestamp in milliseconds."""
+
+class Compiled(Protocol):
+    """A mapping set as a function."""
+
+    def __call__(
+        self,
+        body: Mapping[str, Any],
+        item: Any,
+        timestamp_ms: int | None,
+        identifiers: Callable[[str], str] | None = None,
+        /,
+    ) -> dict[str, Any]:
+        """Make one entity.
+
+        Args:
+            body: of the event.
+            item: element of the iterated array, else `None`.
+            timestamp_ms: of the record in Kafka.
+            identifiers: gives the message's UUIDs; a set without ``uuid()`` needs none.
+        """
+
 
 Failed = Callable[[int, BaseException], None]
 
@@ -154,10 +173,10 @@ class _Compiling:
         for field, inside in root.inside.items():
             self._destination(inside, Target("entity", field), scope)
         scope.add(ast.Return(name("entity")), 1)
-        parameters = [ast.arg("body"), ast.arg("item"), ast.arg(TIMESTAMP)]
+        parameters = [ast.arg(text) for text in ("body", "item", TIMESTAMP, IDENTIFIERS)]
         definition = ast.FunctionDef(
             name="mapping",
-            args=ast.arguments([], parameters, None, [], [], None, []),
+            args=ast.arguments(parameters, [], None, [], [], None, []),
             body=scope.body,
             decorator_list=[],
         )
@@ -165,7 +184,7 @@ class _Compiling:
         module = ast.fix_missing_locations(ast.Module([definition], []))
         code = compile(module, self._set.file, "exec")
         body = next(const for const in code.co_consts if isinstance(const, CodeType))
-        return FunctionType(body, {**_RUNTIME, **self._names.constants}, "mapping")
+        return FunctionType(body, {**_RUNTIME, **self._names.constants}, "mapping", (None,))
 
     def _place(self, statement: ast.stmt, line: int) -> ast.stmt:
         """Give a statement its line; in lenient mode what can fail gets a net."""
@@ -230,7 +249,7 @@ class _Compiling:
     def _value(self, checked: CheckedRow, target: Target, scope: Scope) -> None:
         number = checked.row.number
         reading = line_of(number, reading=True)
-        emitter = Emitter(self._names, scope, self._zone, reading)
+        emitter = Emitter(self._names, scope, self._zone, number, reading)
         if isinstance(checked.node, Literal):
             if checked.node.value is not None:
                 scope.add(target.store(ast.Constant(checked.node.value)), 1)

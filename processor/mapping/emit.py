@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import tzinfo
 
 from processor.mapping.expression import Call, Field, Literal, Node
-from processor.mapping.functions import FUNCTIONS, Function
+from processor.mapping.functions import FUNCTIONS
 from processor.mapping.scope import Namespace, Scope, call, is_not_none, name
+from processor.mapping.signature import Function
 
 _COMPARISONS: dict[str, ast.cmpop] = {
     "==": ast.Eq(),
@@ -24,19 +25,26 @@ _CONDITIONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "&&", "||", "!"})
 TIMESTAMP = "timestamp_ms"
 """Variable of the record's Kafka timestamp, milliseconds since the epoch or `None`."""
 
+IDENTIFIERS = "identifiers"
+"""Variable of what gives the UUIDs of a message: called with the rule that asks."""
+
 
 class Emitter:
     """Writes expressions of one row into a block of code.
 
     Args:
         zone: zone of dates that do not say theirs.
+        row_number: the row's; UUIDs are made of it.
         line: line of what the row reads from the event.
     """
 
-    def __init__(self, names: Namespace, scope: Scope, zone: tzinfo, line: int) -> None:
+    def __init__(
+        self, names: Namespace, scope: Scope, zone: tzinfo, row_number: int, line: int
+    ) -> None:
         self._names = names
         self._scope = scope
         self._zone = zone
+        self._row_number = row_number
         self._line = line
 
     def value(self, node: Node) -> ast.expr:
@@ -77,6 +85,8 @@ class Emitter:
         return _guarded([test for _, test in known if test is not None], result)
 
     def _call(self, node: Call) -> ast.expr:
+        if node.name in UUIDS:
+            return call(IDENTIFIERS, ast.Constant(f"{self._row_number}:{node.column}"))
         special = getattr(self, f"_{node.name}", None) if node.name in _SPECIAL else None
         if special is not None:
             written: ast.expr = special(node.arguments)
@@ -91,11 +101,11 @@ class Emitter:
         self, function: Function, arguments: Sequence[Node]
     ) -> tuple[ast.expr, Sequence[Node]]:
         """The function's name in the namespace, and the arguments that are left for it."""
-        at = function.pattern_at
-        if at is not None and function.of_pattern is not None and at < len(arguments):
-            pattern = arguments[at]
-            if isinstance(pattern, Literal) and isinstance(pattern.value, str):
-                made = function.of_pattern(pattern.value, self._zone)
+        at = function.constant_at
+        if at is not None and function.of_constant is not None and at < len(arguments):
+            constant = arguments[at]
+            if isinstance(constant, Literal) and isinstance(constant.value, str):
+                made = function.of_constant(constant.value, self._zone)
                 return name(self._names.constant(made)), [*arguments[:at], *arguments[at + 1 :]]
         run = function.run
         if function.needs_zone and run is not None:
@@ -164,6 +174,7 @@ class Emitter:
         return _guarded(tests, ast.BinOp(values[0], _ARITHMETIC[operator], values[1]))
 
 
+UUIDS = frozenset({"uuid", "guid"})
 _SPECIAL = frozenset({"nullify", "now", "timestamp", "iif", "coalesce", "decode"})
 
 

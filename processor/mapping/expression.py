@@ -8,7 +8,7 @@ from typing import Any
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.exceptions import VisitError
 
-from processor.mapping.paths import EACH, Path, Step
+from processor.mapping.paths import EACH, Each, Path, PathError, Step, parse_path
 
 MAX_CHARACTERS = 4096
 """Adobe's limit of an expression's length."""
@@ -41,6 +41,11 @@ RESERVED = frozenset(
         "if",
         "ge",
         "return",
+        "_errors",
+        "do",
+        "function",
+        "empty",
+        "size",
     ]
 )
 """Words that are no field names unless wrapped in ``${}``. Source: Data Prep functions, Fields."""
@@ -119,6 +124,7 @@ _SPELLINGS = {
 }
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
+_OF_PATHS = frozenset({"contains_key", "is_set"})
 
 
 def parse(text: str) -> Node:
@@ -295,15 +301,33 @@ class _ToNodes(Transformer[Token, Node]):
 
 
 def _call(name: Token, arguments: tuple[Node, ...], *, method: bool = False) -> Call:
-    column = _at(name)
-    return Call(_name(name), arguments, column, _deeper(arguments, column), method)
+    column, known = _at(name), _name(name)
+    if known in _OF_PATHS and len(arguments) == 1:
+        arguments = (_as_path(arguments[0]),)
+    return Call(known, arguments, column, _deeper(arguments, column), method)
+
+
+def _as_path(argument: Node) -> Node:
+    """The field that a text names, where Adobe writes paths as texts."""
+    if not isinstance(argument, Literal) or not isinstance(argument.value, str):
+        return argument
+    try:
+        return Field(parse_path(argument.value), argument.column + 1)
+    except PathError as error:
+        raise ExpressionError(str(error), argument.column + error.column) from None
 
 
 def _operation(operator: str, operands: tuple[Node, ...], column: int) -> Operation:
     return Operation(operator, operands, column, _deeper(operands, column))
 
 
-def _longer(node: Node, step: Step, column: int) -> Field:
-    if not isinstance(node, Field):
-        raise ExpressionError("only a field can be followed by a path", column)
-    return Field(Path((*node.path.steps, step)), node.column)
+def _longer(node: Node, step: Step, column: int) -> Node:
+    """A path made longer; behind a function's result a name or a position is looked up."""
+    if isinstance(node, Field):
+        return Field(Path((*node.path.steps, step)), node.column)
+    if isinstance(step, Each):
+        raise ExpressionError("only a field can be followed by [*]", column)
+    operands = (node, Literal(step, column))
+    return Call(
+        "get" if isinstance(step, str) else "[n]", operands, column, _deeper(operands, column)
+    )

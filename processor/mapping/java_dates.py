@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 
-from processor.mapping.failures import ExpressionFailed
+from processor.mapping.failures import ExpressionFailed, PatternError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLIS = "yyyy-MM-dd'T'HH:mm:ss.SSSX"
@@ -36,10 +36,6 @@ _ABBREVIATED, _FULL = 3, 4
 _DAY_MS = 86_400_000
 
 Formatter = Callable[[datetime], str]
-
-
-class PatternError(ExpressionFailed):
-    """A date pattern that Java or this product does not take."""
 
 
 class DateError(ExpressionFailed):
@@ -346,6 +342,7 @@ KNOWN_FORMATS = (
     # Not on Adobe's list, but in the examples of its functions:
     "yyyy-MM-dd HH:mm:ss",
     "yyyy-MM-dd HH:mm",
+    "yyyy-MM-dd'T'HH:mm:ss.SSS",
     "yyyy-MM-dd'T'HH:mm:ss.SSSXXX",  # X, XX and XXX: Java's letters for an offset
     "yyyy-MM-dd'T'HH:mm:ssXXX",  # likewise
 )

@@ -11,9 +11,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from processor.errors import Code, Misconfigured, Refused
 from processor.mapping import shapes
-from processor.mapping.checker import CheckedRow, check
+from processor.mapping.checker import CheckedRow, check, nodes_of
 from processor.mapping.compiler import FAILURES, Compiled, Failed, compile_set, row_of
+from processor.mapping.emit import UUIDS
+from processor.mapping.expression import Call
 from processor.mapping.failures import ExpressionFailed, WrongType
+from processor.mapping.identifiers import Identifiers
 from processor.mapping.mapping_set import MappingSet, Problem, Row, load
 from processor.mapping.paths import EACH, Path, Step
 from processor.mapping.plan import arrange
@@ -64,11 +67,20 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """One mapping set, ready to run."""
+    """One mapping set, ready to run.
+
+    Attributes:
+        makes_uuids: whether a row calls ``uuid()``.
+    """
 
     mapping_set: MappingSet
     checked: tuple[CheckedRow, ...]
     run: Compiled
+    makes_uuids: bool
+
+    def identifiers(self, event: Event, index: int) -> Identifiers | None:
+        """What gives the UUIDs of one message; `None` when no row asks for any."""
+        return Identifiers(event, self.mapping_set.file, index) if self.makes_uuids else None
 
 
 class Mapper:
@@ -146,13 +158,14 @@ class Mapper:
         try:
             if mapping_set.iterate is None:
                 holder = _holder(event.body, None, mapping_set)
-                return [Mapped(plan.run(event.body, None, timestamp_ms), holder)]
+                uuids = plan.identifiers(event, 0)
+                return [Mapped(plan.run(event.body, None, timestamp_ms, uuids), holder)]
             return [
                 Mapped(
-                    plan.run(event.body, item, timestamp_ms),
+                    plan.run(event.body, item, timestamp_ms, plan.identifiers(event, index)),
                     _holder(event.body, item, mapping_set),
                 )
-                for item in _items(event.body, mapping_set.iterate)
+                for index, item in enumerate(_items(event.body, mapping_set.iterate))
             ]
         except FAILURES as error:
             raise _refusal(error, plan) from None
@@ -175,8 +188,11 @@ class Mapper:
         except FAILURES as error:
             raise _refusal(error, plan) from None
         return [
-            [self._trace(plan, checked, event, item, timestamp_ms) for checked in plan.checked]
-            for item in items
+            [
+                self._trace(plan, checked, event, (index, item), timestamp_ms)
+                for checked in plan.checked
+            ]
+            for index, item in enumerate(items)
         ]
 
     def _prepare(self, event: EventSchema, target: str, tenant: str) -> list[Problem]:
@@ -190,7 +206,8 @@ class Mapper:
             if self._lenient:
                 failed = partial(self._failed, event.name, target)
             run = compile_set(mapping_set, tree, self.time_zone, failed)
-            self._plans[event.name, target] = _Plan(mapping_set, tuple(checked), run)
+            uuids = any(_makes_uuids(row) for row in checked)
+            self._plans[event.name, target] = _Plan(mapping_set, tuple(checked), run, uuids)
         return problems
 
     def _failed(self, event_name: str, target: str, row: int, _: BaseException) -> None:
@@ -201,18 +218,23 @@ class Mapper:
         plan: _Plan,
         checked: CheckedRow,
         event: Event,
-        item: Any,
+        place: tuple[int, Any],
         timestamp_ms: int | None,
     ) -> Trace:
+        index, item = place
         tree, conflicts = arrange(plan.mapping_set, [checked])
         if conflicts:
             return Trace(checked.row, checked.row.source)
         run = compile_set(plan.mapping_set, tree, self.time_zone)
         try:
-            entity = run(event.body, item, timestamp_ms)
+            entity = run(event.body, item, timestamp_ms, plan.identifiers(event, index))
         except FAILURES as error:
             return Trace(checked.row, None, _reason(error))
         return Trace(checked.row, _found(entity, checked.row.destination))
+
+
+def _makes_uuids(row: CheckedRow) -> bool:
+    return any(isinstance(node, Call) and node.name in UUIDS for node in nodes_of(row.node))
 
 
 def _zone(name: str) -> tzinfo:

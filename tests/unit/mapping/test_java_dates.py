@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processor.mapping.failures import PatternError
 from processor.mapping.java_dates import (
     KNOWN_FORMATS,
     MILLIS,
     DateError,
-    PatternError,
     formatter,
     guess,
     iso,
