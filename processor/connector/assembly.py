@@ -133,13 +133,16 @@ def shaping(settings: Settings) -> Shaping:
     """
     platform = settings.experience_platform
     folder = SchemaFolder.load(settings.schemas)
-    mapper = Mapper(folder, settings.mapping, tenant=platform.tenant, targets=platform.targets)
+    schemas = {name: folder.xdm_schema(name, target) for name, target in platform.targets.items()}
+    mapper = Mapper(
+        folder, settings.mapping, tenant=platform.tenant, targets=platform.targets, xdm=schemas
+    )
     routes = {
         name: Route(
             target,
             Gate(
                 name,
-                folder.xdm_schema(name, target),
+                schemas[name],
                 settings.gate.on_profile_limit,
                 tenant=platform.tenant,
             ),

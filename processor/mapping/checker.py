@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Protocol
 
-from processor.mapping import shapes
+from processor.mapping import coercions, shapes
 from processor.mapping.expression import Call, ExpressionError, Field, Literal, Node, parse
-from processor.mapping.failures import PatternError
+from processor.mapping.failures import ExpressionFailed, PatternError
 from processor.mapping.functions import FUNCTIONS, unknown
 from processor.mapping.mapping_set import MappingSet, Problem, Row, SourceType
 from processor.mapping.paths import EACH, Path, PathError, parse_path
 from processor.mapping.shapes import NUMERIC, Kind, Shape
 from processor.mapping.signature import Function
+from processor.mapping.xdm_types import Types
 
 _LOGICAL = frozenset({"||", "&&", "!"})
 _ORDERED = frozenset({Kind.TEXT, Kind.DATE}) | NUMERIC
@@ -33,7 +34,8 @@ class CheckedRow:
     """A row whose source is read and typed.
 
     Attributes:
-        node: the source; an attribute is a field, a constant a literal.
+        node: the source; an attribute is a field, a constant a literal. Where the destination is
+            a boolean or a date, a text is turned into one.
         shape: what the source gives, as it arrives at the destination.
     """
 
@@ -43,7 +45,10 @@ class CheckedRow:
 
 
 def check(
-    mapping_set: MappingSet, root: Shape, destinations: Destinations | None = None
+    mapping_set: MappingSet,
+    root: Shape,
+    destinations: Destinations | None = None,
+    types: Types | None = None,
 ) -> tuple[list[CheckedRow], list[Problem]]:
     """Read and type every row.
 
@@ -51,6 +56,7 @@ def check(
         mapping_set: as read from its file.
         root: shape of the event's body.
         destinations: the target's schema, when destinations are to be checked too.
+        types: types of destinations; `None`: nothing is turned into what they want.
 
     Returns:
         the rows without problems, and every problem of the others.
@@ -60,7 +66,7 @@ def check(
     checked = []
     for row in mapping_set.rows:
         typing = _Typing(mapping_set, row, root)
-        result = typing.check()
+        result = typing.check(types)
         if result is not None and destinations is not None:
             complaint = destinations.problem(row.destination, result.shape)
             if complaint:
@@ -166,13 +172,18 @@ class _Typing:
     def say(self, message: str, column: int | None) -> None:
         self.problems.append(Problem(self._set.file, self._row.number, column, message))
 
-    def check(self) -> CheckedRow | None:
+    def check(self, types: Types | None) -> CheckedRow | None:
         node = self._read()
         if node is None:
             return None
         shape = self._shape(node)
         if shape.kind is Kind.BYTES:
             self.say("bytes have no type in XDM", 1)
+        if types is not None:
+            try:
+                node, shape = coercions.fit(node, shape, types.of(self._row.destination))
+            except ExpressionFailed as error:
+                self.say(str(error), None)
         return CheckedRow(self._row, node, shape)
 
     def _read(self) -> Node | None:

@@ -5,6 +5,7 @@ import functools
 from collections.abc import Sequence
 from datetime import tzinfo
 
+from processor.mapping.coercions import COERCIONS
 from processor.mapping.expression import Call, Field, Literal, Node
 from processor.mapping.functions import FUNCTIONS
 from processor.mapping.scope import Namespace, Scope, call, is_not_none, name
@@ -91,7 +92,7 @@ class Emitter:
         if special is not None:
             written: ast.expr = special(node.arguments)
             return written
-        function = FUNCTIONS[node.name]
+        function = FUNCTIONS.get(node.name) or COERCIONS[node.name]
         run, arguments = self._function(function, node.arguments)
         if function.sees_nulls:
             return ast.Call(run, [self.value(argument) for argument in arguments], [])

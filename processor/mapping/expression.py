@@ -8,7 +8,7 @@ from typing import Any
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.exceptions import VisitError
 
-from processor.mapping.paths import EACH, Each, Path, PathError, Step, parse_path
+from processor.mapping.paths import EACH, Each, Path, PathError, Step, parse_path, unwrapped
 
 MAX_CHARACTERS = 4096
 """Adobe's limit of an expression's length."""
@@ -198,7 +198,7 @@ def _deeper(nodes: tuple[Node, ...], column: int) -> int:
 def _name(token: Token) -> str:
     """A field's or function's name without its wrapping; a reserved word is refused."""
     if token.type == "WRAPPED":
-        return str(token)[2:-1]
+        return unwrapped(str(token)[2:-1])
     text = str(token)
     if text in RESERVED:
         raise ExpressionError(

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import partial
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -22,8 +22,9 @@ from processor.mapping.paths import EACH, Path, Step
 from processor.mapping.plan import arrange
 from processor.mapping.shapes import Shape
 from processor.mapping.values import kind_of
+from processor.mapping.xdm_types import XdmTypes
 from processor.record import Event
-from processor.schemas.folder import EventSchema, SchemaFolder
+from processor.schemas.folder import EventSchema, SchemaFolder, XdmSchema
 from processor.settings import MappingSettings
 
 
@@ -89,6 +90,8 @@ class Mapper:
     Args:
         tenant: tenant's name; ``_tenant`` in destinations stands for ``_{tenant}``.
         targets: the configured targets, in the settings' order; others are not read.
+        xdm: the targets' XDM schemas; a text that goes to a boolean or a date of one is turned
+            into it. Of a target without one, every value stays as it is.
 
     Attributes:
         time_zone: zone of dates that do not say theirs.
@@ -106,6 +109,7 @@ class Mapper:
         *,
         tenant: str,
         targets: Collection[str],
+        xdm: Mapping[str, XdmSchema] = MappingProxyType({}),
     ) -> None:
         self.time_zone = _zone(settings.time_zone)
         self.failures: Counter[Failure] = Counter()
@@ -115,7 +119,9 @@ class Mapper:
         for event in folder.events.values():
             for target in targets:
                 if target in event.mapping_files:
-                    problems += self._prepare(event, target, tenant)
+                    schema = xdm.get(target)
+                    types = XdmTypes(schema.document, tenant) if schema is not None else None
+                    problems += self._prepare(event, target, tenant, types)
         if problems:
             raise Misconfigured(
                 "\n".join(map(str, problems)),
@@ -195,9 +201,11 @@ class Mapper:
             for index, item in enumerate(items)
         ]
 
-    def _prepare(self, event: EventSchema, target: str, tenant: str) -> list[Problem]:
+    def _prepare(
+        self, event: EventSchema, target: str, tenant: str, types: XdmTypes | None
+    ) -> list[Problem]:
         mapping_set, problems = load(event.mapping_files[target], tenant=tenant)
-        checked, found = check(mapping_set, _root(event))
+        checked, found = check(mapping_set, _root(event), types=types)
         problems += found
         tree, conflicts = arrange(mapping_set, checked)
         problems += conflicts

@@ -201,7 +201,7 @@ class _Reading:
             self._say("the row is no JSON object", number)
             return None
         source_type = self._source_type(number, row)
-        source = row.get("source", row.get("sourceAttribute"))
+        source = _either(row, "source", "sourceAttribute")
         if source is None:
             self._say('"source" is missing', number)
         destination = self._destination(number, row)
@@ -223,7 +223,7 @@ class _Reading:
         return known
 
     def _destination(self, number: int, row: Mapping[str, Any]) -> Path | None:
-        text = row.get("destination", row.get("destinationXdmPath"))
+        text = _either(row, "destination", "destinationXdmPath")
         if not isinstance(text, str):
             self._say('"destination" is missing', number)
             return None
@@ -237,3 +237,9 @@ class _Reading:
         if path.steps[0] == TENANT:
             path = Path((f"_{self._tenant}", *path.steps[1:]))
         return path
+
+
+def _either(row: Mapping[str, Any], current: str, legacy: str) -> Any:
+    """A value by its current key, or by its legacy one."""
+    value = row.get(current)
+    return row.get(legacy) if value is None else value

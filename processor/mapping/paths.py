@@ -117,8 +117,13 @@ def _step(match: re.Match[str]) -> Step | None:
     if match["wrapped"] is not None:
         if not match["wrapped"]:
             raise PathError("${} wraps nothing", column)
-        return match["wrapped"]
+        return unwrapped(match["wrapped"])
     name = re.sub(r"\\(.)", r"\1", match["name"])
     if name != name.strip() or not name:
         raise PathError("a name with blanks at its ends has to be wrapped in ${}", column)
     return name
+
+
+def unwrapped(text: str) -> str:
+    r"""The name inside ``${}``; Adobe writes a dot in it with and without a backslash."""
+    return text.replace("\\.", ".")

@@ -12,7 +12,7 @@ from processor.mapping.mapper import Mapper
 from processor.operations.check_kafka import METADATA_S, check_kafka
 from processor.operations.check_platform import check_platform
 from processor.operations.finding import Finding, bad_by, ok
-from processor.schemas.folder import SchemaFolder
+from processor.schemas.folder import SchemaFolder, XdmSchema
 from processor.schemas.registry import SchemaKey, SchemaRegistry
 from processor.settings import SchemaRegistrySettings, SecretValue, Settings, client_secrets
 
@@ -91,6 +91,7 @@ def _schemas(settings: Settings) -> Iterator[Finding]:
         yield bad_by("schemas", error)
         return
     yield ok("schemas", f"{len(folder.events)} events")
+    xdm: dict[str, XdmSchema] = {}
     for name, target in platform.targets.items():
         subject = f"XDM schema of {name}"
         try:
@@ -98,10 +99,17 @@ def _schemas(settings: Settings) -> Iterator[Finding]:
         except Misconfigured as error:
             yield bad_by(subject, error)
         else:
+            xdm[name] = schema
             whose = "the tenant's own" if schema.tenant_owned else "our own description"
             yield ok(subject, f"{schema.source.name}, {whose}")
     try:
-        Mapper(folder, settings.mapping, tenant=platform.tenant, targets=list(platform.targets))
+        Mapper(
+            folder,
+            settings.mapping,
+            tenant=platform.tenant,
+            targets=list(platform.targets),
+            xdm=xdm,
+        )
     except Misconfigured as error:
         yield bad_by("mapping", error)
     else:

@@ -109,17 +109,19 @@ class Workbench:
         platform = settings.experience_platform if settings else _placeholders(self.folder)
         targets = _chosen(platform, target)
         gate = settings.gate if settings else GateSettings()
+        xdm = {name: self.folder.xdm_schema(name, chosen) for name, chosen in targets.items()}
         self._mapper = Mapper(
             self.folder,
             settings.mapping if settings else MappingSettings(),
             tenant=platform.tenant,
             targets=tuple(targets),
+            xdm=xdm,
         )
         self._enricher = Enricher(Identities(settings.identity if settings else IdentitySettings()))
         self._gates = {
             name: Gate(
                 name,
-                self.folder.xdm_schema(name, chosen),
+                xdm[name],
                 gate.on_profile_limit,
                 tenant=platform.tenant,
                 clock=clock,
