@@ -46,6 +46,8 @@ def to_date_time(zone: tzinfo, value: str) -> str:
 
 def to_date(zone: tzinfo, value: str | datetime) -> str:
     """A date of XDM, ``yyyy-MM-dd``."""
+    if isinstance(value, str) and _DATE_TIME.fullmatch(value):
+        return value[:10]
     moment = value if isinstance(value, datetime) else java_dates.guess(value, zone)
     return f"{moment.year:04d}-{moment.month:02d}-{moment.day:02d}"
 

@@ -10,7 +10,7 @@ import pytest
 from processor.errors import Misconfigured
 from processor.mapping.mapper import Mapper
 from processor.record import Event
-from processor.schemas.folder import SchemaFolder
+from processor.schemas.folder import SchemaFolder, XdmSchema
 from processor.settings import MappingSettings, SchemasSettings
 
 Row = tuple[str, Any, str]
@@ -87,23 +87,38 @@ class Trial:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def mapper(self, *rows: Row, settings: MappingSettings | None = None, **keys: Any) -> Mapper:
+    def mapper(
+        self,
+        *rows: Row,
+        settings: MappingSettings | None = None,
+        xdm: dict[str, Any] | None = None,
+        **keys: Any,
+    ) -> Mapper:
+        mappings = [
+            {"sourceType": kind, "source": source, "destination": destination}
+            for kind, source, destination in rows
+        ]
+        return self.mapper_of({"mappings": mappings, **keys}, settings=settings, xdm=xdm)
+
+    def mapper_of(
+        self,
+        document: Any,
+        *,
+        settings: MappingSettings | None = None,
+        xdm: dict[str, Any] | None = None,
+    ) -> Mapper:
+        """The mapper of a whole file."""
         event = self._folder / "tried"
         event.mkdir(exist_ok=True)
         (event / "event.avsc").write_text(json.dumps(SCHEMA))
-        document = {
-            "mappings": [
-                {"sourceType": kind, "source": source, "destination": destination}
-                for kind, source, destination in rows
-            ],
-            **keys,
-        }
         (event / "to-event.json").write_text(json.dumps(document))
+        schemas = {} if xdm is None else {"event": XdmSchema(xdm, self._folder, tenant_owned=True)}
         return Mapper(
             SchemaFolder.load(SchemasSettings(directory=self._folder, builtin=False)),
             settings or MappingSettings(),
             tenant="acme",
             targets=["event"],
+            xdm=schemas,
         )
 
     def problems(self, *rows: Row, **keys: Any) -> str:
