@@ -224,6 +224,19 @@ def _expressions(depth: int) -> tuple[st.SearchStrategy[str], ...]:
             _calls("left", t, st.sampled_from(["0", "1", "3"])),
             _calls("join", t, st.just("data.tags")),
             _calls("dformat", n, st.just('"yyyy-MM-dd HH:mm:ss.SSS"')),
+            _calls("lpad", t, st.sampled_from(["0", "3", "data.whole"]), t),
+            _calls("rpad", t, n, t),
+            _calls(
+                "crc32", t, st.sampled_from(['"UTF-8"', '"UTF-16"', '"US-ASCII"', "data.other"])
+            ),
+            _calls("get_values", t, t, t, t),
+            _calls("map_get_values", _calls("str_to_object", t), t),
+            _calls("explode", t, PATTERNS).map(lambda call: f"{call}[0]"),
+            _calls("extract_regex", t, PATTERNS).map(lambda call: f"{call}[1]"),
+            _calls("join", t, _calls("get_keys", _calls("to_map", st.just('"k"'), t))),
+            _calls("first", _calls("upsert_array_replace", st.just("data.tags"), n)),
+            _calls("format", _dates(t, n), st.just('"yyyy-MM-dd HH:mm X"')),
+            _calls("object_to_map", st.just('"a"'), t).map(lambda call: f"{call}.a"),
         ),
         st.one_of(
             number,
@@ -233,6 +246,9 @@ def _expressions(depth: int) -> tuple[st.SearchStrategy[str], ...]:
             _calls("coalesce", n, n),
             _calls("iif", c, n, n),
             _calls("to_decimal", t),
+            _calls("instr", t, t, n, n),
+            _calls("size_of", _calls("explode", t)),
+            _calls("date_part", PARTS, _dates(t, n)),
         ),
         st.one_of(
             condition,
@@ -243,7 +259,25 @@ def _expressions(depth: int) -> tuple[st.SearchStrategy[str], ...]:
             c.map(lambda inner: f"(!{inner})"),
             st.tuples(t, t).map(lambda given: f"{given[0]}.equalsIgnoreCase({given[1]})"),
             _calls("iif", c, c, c),
+            _calls("matches_regex", t, PATTERNS),
+            _calls("map_has_keys", _calls("add_to_map", *[_calls("str_to_object", t)] * 2), t),
+            st.just('contains_key("data.other")'),
         ),
+    )
+
+
+PATTERNS = st.sampled_from(['"a"', '"(a)|b"', '"[A-Z]*"', '""', "data.text"])
+PARTS = st.sampled_from(['"year"', '"w"', '"hh12"', "data.text"])
+
+
+def _dates(t: st.SearchStrategy[str], n: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    day = st.just('date("2024-02-29 13:05", "yyyy-MM-dd HH:mm")')
+    return st.one_of(
+        day,
+        _calls("date", t),
+        _calls("set_date_part", st.just('"year"'), n, day),
+        _calls("make_date_time", n, *[st.just("1")] * 6, st.just('"Europe/Paris"')),
+        _calls("zone_date_to_zone", day, st.sampled_from(['"Asia/Kolkata"', "data.text"])),
     )
 
 
@@ -290,7 +324,8 @@ def _called(node: Call, body: Mapping[str, Any]) -> Any:
         if arguments[-1] is None and not function.sees_nulls:
             return None  # what stands behind the first null is not looked at
     assert function.run is not None
-    return function.run(*arguments)
+    zone = [UTC] if function.needs_zone else []
+    return function.run(*zone, *arguments)
 
 
 def _operated(node: Operation, body: Mapping[str, Any]) -> Any:
