@@ -18,7 +18,7 @@ ARGS ?=
 SECONDS := 120
 SEED := 1
 
-.PHONY: help venv install demo test check format bench chaos kills lock clean prepare \
+.PHONY: help venv install demo test check format bench steps chaos kills lock clean prepare \
 	check-style check-types check-rules check-image check-compose
 
 help: ## this list
@@ -83,6 +83,9 @@ $(COMPOSE):
 
 bench: prepare ## records a second, CPU and memory a record, latency; ARGS="--help" says more
 	@$(BIN)/python -m tests.bench.run $(ARGS)
+
+steps: $(STAMP) ## what a record costs step by step, and compiled mapping against reading the rows
+	@$(BIN)/python -m tests.bench.mapping $(ARGS)
 
 chaos: prepare ## faults composed at random, then a verdict on every invariant; SECONDS=120 SEED=1
 	@$(BIN)/python -m tests.rig.chaos --seconds $(SECONDS) --seed $(SEED) $(ARGS)

@@ -23,6 +23,7 @@ _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
     r"(Z|[+-][0-9]{2}:[0-9]{2})"
 )
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 _AS_WRITTEN = frozenset({"format", "dformat"})
 """Who writes a date with a pattern wants it so."""
@@ -46,7 +47,7 @@ def to_date_time(zone: tzinfo, value: str) -> str:
 
 def to_date(zone: tzinfo, value: str | datetime) -> str:
     """A date of XDM, ``yyyy-MM-dd``."""
-    if isinstance(value, str) and _DATE_TIME.fullmatch(value):
+    if isinstance(value, str) and (_DATE.fullmatch(value) or _DATE_TIME.fullmatch(value)):
         return value[:10]
     moment = value if isinstance(value, datetime) else java_dates.guess(value, zone)
     return f"{moment.year:04d}-{moment.month:02d}-{moment.day:02d}"

@@ -4,6 +4,7 @@ Source of the letters: Data Prep, "Date/time format strings" (SimpleDateFormat's
 differ), and ``java.time.format.DateTimeFormatter`` for the widths.
 """
 
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -256,6 +257,14 @@ def _read_pattern(token: str | _Letter) -> str:
     return f"(?P<{letter}>[0-9]{{{count if count > 1 else '1,2'}}})"
 
 
+def _expression(pattern: str) -> re.Pattern[str]:
+    source = "".join(_read_pattern(token) for token in _tokens(pattern))
+    try:
+        return re.compile(source, re.IGNORECASE | re.ASCII)
+    except re.error:
+        raise PatternError("the date pattern names one part twice") from None
+
+
 @lru_cache(maxsize=256)
 def reader(pattern: str) -> Callable[[str, tzinfo], datetime]:
     """Make a function from a text and the zone it is in (unless it says so itself) to a moment.
@@ -263,11 +272,7 @@ def reader(pattern: str) -> Callable[[str, tzinfo], datetime]:
     Raises:
         PatternError: dates cannot be read with this pattern.
     """
-    source = "".join(_read_pattern(token) for token in _tokens(pattern))
-    try:
-        expression = re.compile(source, re.IGNORECASE | re.ASCII)
-    except re.error:
-        raise PatternError("the date pattern names one part twice") from None
+    expression = _expression(pattern)
 
     def read(text: str, zone: tzinfo) -> datetime:
         match = expression.fullmatch(text)
@@ -352,16 +357,20 @@ Source: Data Prep, "Date function conversions".
 """
 
 
+_GUESSES = [
+    (_expression(pattern), UTC if pattern.endswith("'Z'") else None) for pattern in KNOWN_FORMATS
+]
+
+
 def guess(text: str, zone: tzinfo) -> datetime:
     """Read a date by the first known format that fits.
 
     Raises:
         DateError: none fits.
     """
-    for pattern in KNOWN_FORMATS:
-        try:
-            moment = reader(pattern)(text, zone)
-        except DateError:
-            continue
-        return moment.replace(tzinfo=UTC) if pattern.endswith("'Z'") else moment
+    for expression, own_zone in _GUESSES:
+        match = expression.fullmatch(text)
+        if match is not None:
+            with contextlib.suppress(DateError):
+                return _moment(match.groupdict(), own_zone or zone)
     raise DateError("the text fits none of Data Prep's date formats; say the format in date()")

@@ -37,18 +37,21 @@ def names_of(cases: Iterable[Path]) -> list[str]:
     return [f"{case.parent.parent.name}/{case.name}" for case in cases]
 
 
+SETTINGS = TargetSettings(inlet_id="i", dataset_id="d", schema_id="none of ours")
+XDM = {target: FOLDER.xdm_schema(target, SETTINGS) for target in TARGETS}
+
+
 @pytest.fixture(scope="module")
 def mapper() -> Mapper:
-    return Mapper(FOLDER, MappingSettings(), tenant="acme", targets=TARGETS)
+    return Mapper(FOLDER, MappingSettings(), tenant="acme", targets=TARGETS, xdm=XDM)
 
 
 @pytest.fixture(scope="module")
 def gates() -> Mapping[str, Gate]:
-    settings = TargetSettings(inlet_id="i", dataset_id="d", schema_id="none of ours")
     return {
         target: Gate(
             target,
-            FOLDER.xdm_schema(target, settings),
+            XDM[target],
             "dead_letter",
             tenant="acme",
             clock=lambda: NOW_S,

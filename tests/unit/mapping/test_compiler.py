@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from datetime import UTC
-from fractions import Fraction
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -16,11 +15,11 @@ from processor.errors import Refused
 from processor.mapping import shapes
 from processor.mapping.checker import check
 from processor.mapping.compiler import compile_set
-from processor.mapping.expression import Call, Field, Literal, Node, Operation, parse
-from processor.mapping.functions import FUNCTIONS
+from processor.mapping.expression import parse
 from processor.mapping.mapping_set import MappingSet, Row, SourceType
 from processor.mapping.paths import parse_path
 from processor.mapping.plan import arrange
+from tests.interpreter import Interpreter
 
 
 def test_a_tree_of_destinations_is_built_only_where_values_are(trial: Any) -> None:
@@ -285,84 +284,6 @@ class NoValue(Exception):
     """The interpreter's word for a rule that fails."""
 
 
-def interpreted(node: Node, body: Mapping[str, Any]) -> Any:
-    """The language once more, as plainly as it can be written."""
-    if isinstance(node, Literal):
-        return node.value
-    if isinstance(node, Field):
-        value: Any = body
-        for step in node.path.steps:
-            if isinstance(value, dict):
-                value = value.get(step)
-            elif isinstance(value, list) and isinstance(step, int):
-                value = value[step] if step < len(value) else None
-        return value
-    if isinstance(node, Operation):
-        return _operated(node, body)
-    return _called(node, body)
-
-
-def _called(node: Call, body: Mapping[str, Any]) -> Any:
-    if node.name == "iif":
-        condition, yes, no = node.arguments
-        return interpreted(yes if interpreted(condition, body) else no, body)
-    if node.name == "coalesce":
-        found = (interpreted(argument, body) for argument in node.arguments)
-        return next((value for value in found if value is not None), None)
-    if node.name == "decode":
-        sought, *options = node.arguments
-        key = interpreted(sought, body)
-        while len(options) > 1:
-            looked_for, value, *options = options
-            if key == interpreted(looked_for, body):
-                return interpreted(value, body)
-        return interpreted(options[0], body) if options else None
-    function = FUNCTIONS[node.name]
-    arguments = []
-    for argument in node.arguments:
-        arguments.append(interpreted(argument, body))
-        if arguments[-1] is None and not function.sees_nulls:
-            return None  # what stands behind the first null is not looked at
-    assert function.run is not None
-    zone = [UTC] if function.needs_zone else []
-    return function.run(*zone, *arguments)
-
-
-def _operated(node: Operation, body: Mapping[str, Any]) -> Any:
-    first = interpreted(node.operands[0], body)
-    if node.operator in {"&&", "||"} and bool(first) == (node.operator == "||"):
-        return bool(first)
-    if node.operator not in {"!", "&&", "||", "==", "!="} and first is None:
-        return False if node.operator in {"<", "<=", ">", ">="} else None
-    values = [first, *(interpreted(operand, body) for operand in node.operands[1:])]
-    if node.operator == "!":
-        return not values[0]
-    if node.operator in {"&&", "||"}:
-        return bool(values[1])
-    if node.operator in {"==", "!="}:
-        return (values[0] == values[1]) == (node.operator == "==")
-    if None in values:
-        return False if node.operator in {"<", "<=", ">", ">="} else None
-    if node.operator == "neg":
-        return -values[0]
-    left, right = values
-    if node.operator in {"/", "%"} and isinstance(left, int) and isinstance(right, int):
-        cut = math.trunc(Fraction(left, right))
-        return cut if node.operator == "/" else left - cut * right
-    table: dict[str, Any] = {
-        "+": lambda: left + right,
-        "-": lambda: left - right,
-        "*": lambda: left * right,
-        "/": lambda: left / right,
-        "%": lambda: math.nan if math.isinf(left) and right else math.fmod(left, right),
-        "<": lambda: left < right,
-        "<=": lambda: left <= right,
-        ">": lambda: left > right,
-        ">=": lambda: left >= right,
-    }
-    return table[node.operator]()
-
-
 def expected_of(text: str, body: Mapping[str, Any]) -> Any:
     """What the interpreter gives, as it may stand in JSON.
 
@@ -370,7 +291,7 @@ def expected_of(text: str, body: Mapping[str, Any]) -> Any:
         NoValue: it fails, or gives a number that JSON does not have.
     """
     try:
-        value = interpreted(parse(text), body)
+        value = Interpreter(body).value(parse(text))
     except (ArithmeticError, ValueError) as error:
         raise NoValue from error
     if isinstance(value, float) and not math.isfinite(value):
