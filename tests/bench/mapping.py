@@ -230,7 +230,7 @@ def main() -> int:
     show(results)
     gain = sum(one.interpret for one in results) / sum(one.compiled for one in results)
     console.print(
-        f"Compiled mapping is {gain:.1f} times as fast as reading the rows; promised are {PROMISED}."
+        f"Compiled mapping is {gain:.1f} times as fast as reading the rows (promised: {PROMISED})."
     )
     if options.json:
         said = {
