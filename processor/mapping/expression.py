@@ -1,5 +1,6 @@
 """Text of a Data Prep expression to a small tree, by a grammar; nothing is run here."""
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -122,7 +123,8 @@ _SPELLINGS = {
     "div": "/",
     "mod": "%",
 }
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+_ESCAPED = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", **{c: c for c in "\\\"'"}}
 _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
 _OF_PATHS = frozenset({"contains_key", "is_set"})
 
@@ -208,16 +210,23 @@ def _name(token: Token) -> str:
 
 
 def _unescape(text: str) -> str:
-    if "\\" not in text:
-        return text
-    out, characters = [], iter(text)
-    for character in characters:
-        if character == "\\":
-            escaped = next(characters)
-            out.append(_ESCAPES.get(escaped, escaped))
-        else:
-            out.append(character)
-    return "".join(out)
+    """A name without its backslashes."""
+    return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
+
+
+def _text(text: str) -> str:
+    r"""What a text in quotes stands for; a backslash that escapes nothing stays, as in JEXL.
+
+    So a regular expression may be written ``"\d+"`` or ``"\\d+"``.
+    """
+    return _ESCAPED.sub(_meant, text) if "\\" in text else text
+
+
+def _meant(match: re.Match[str]) -> str:
+    escaped = match[1]
+    if len(escaped) > 1:
+        return chr(int(escaped[1:], 16))
+    return _ESCAPES.get(escaped, match[0])
 
 
 def _number(token: Token) -> Literal:
@@ -235,7 +244,7 @@ class _ToNodes(Transformer[Token, Node]):
         return node
 
     def text(self, children: list[Token]) -> Node:
-        return Literal(_unescape(str(children[0])[1:-1]), _at(children[0]))
+        return Literal(_text(str(children[0])[1:-1]), _at(children[0]))
 
     def integer(self, children: list[Token]) -> Node:
         return _number(children[0])

@@ -220,3 +220,14 @@ def test_the_kinds_of_rows_of_adobes_page_of_mapping_sets(
     trial: Any, data: dict[str, Any], source: str, destination: str, gives: Any
 ) -> None:
     assert trial.one(("ATTRIBUTE", source, destination), **data) == gives
+
+
+def test_an_expression_that_adobe_publishes_runs_as_it_is(trial: Any) -> None:
+    # Of the source connector for Marketo, with a field of ours.
+    expression = (
+        "iif(${data}.${text} != null, to_object('ECID', arrays_to_objects('id', "
+        'explode(last(split(${data}.${text}, ":")), " "))), null)'
+    )
+
+    assert trial.value(expression, text="x:11 22") == {"ECID": [{"id": "11"}, {"id": "22"}]}
+    assert trial.value(expression) is None
