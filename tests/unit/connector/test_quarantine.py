@@ -1,4 +1,5 @@
 import signal
+from multiprocessing import get_context
 from typing import Any, cast
 
 import pytest
@@ -199,3 +200,36 @@ def test_a_crash_whose_record_is_out_of_the_way_is_not_waited_for_long(
     lead(Fated(*[crash for crash in others for _ in range(2)]), run)
 
     assert max(waits) == 2
+
+
+class Stillborn:
+    """Takes the place of the processes' context: a process that ends at once."""
+
+    pid, exitcode, name = 0, 0, "task"
+
+    def __init__(self) -> None:
+        real = get_context("spawn")
+        self.Pipe, self.RawArray = real.Pipe, real.RawArray
+        self.given: tuple[Any, ...] = ()
+
+    def Process(self, *, args: tuple[Any, ...], **_named: Any) -> "Stillborn":  # noqa: N802 - its name
+        self.given = args
+        return self
+
+    def start(self) -> None:
+        """It has ended already."""
+
+    def join(self) -> None:
+        """It has ended already."""
+
+
+async def test_a_process_that_starts_is_given_what_it_must_not_decode() -> None:
+    supervisor = Fated()
+    (child,) = supervisor.siblings
+    supervisor._context = context = cast("Any", Stillborn())  # noqa: SLF001
+    for _ in range(2):
+        supervisor._deaths.count(Death(FIRST, CAUSE))  # noqa: SLF001
+
+    await Supervisor._one_life(supervisor, child)  # noqa: SLF001 - not the double's
+
+    assert list(context.given[-1]) == [FIRST]
