@@ -20,6 +20,7 @@ from processor.connector.pauses import Pauses
 from processor.connector.pipeline import Pipeline
 from processor.connector.schema_waiting import NoRegistry, SchemaWaiting
 from processor.connector.transform import Route, Transform
+from processor.connector.turns import Turns
 from processor.connector.valve import IN_FLIGHT_BYTES, Valve, most_in_flight
 from processor.experience_platform.client import Collection
 from processor.experience_platform.enrich import Enricher
@@ -80,6 +81,7 @@ class Machine:
     _letters: DeadLetters
     _writer: DeadLetterWriter
     _registry: SchemaRegistry | None
+    _turns: Turns
 
     async def run(self) -> None:
         """Turn until cancelled.
@@ -92,6 +94,7 @@ class Machine:
                 parts.create_task(inlet.run())
             parts.create_task(self._waiting.run())
             parts.create_task(self._letters.run())
+            parts.create_task(self._turns.run())
             if self.brake is not None:
                 parts.create_task(self.brake.run(self.pipeline))
 
@@ -224,6 +227,7 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
             pauses=pauses,
         )
     inlets: dict[str, Inlet] = {}
+    turns = Turns()
 
     def delivered(timestamp_ms: int) -> None:
         metrics.end_to_end.observe(time.time() - timestamp_ms / 1000)
@@ -248,7 +252,7 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
         read_story=wiring.read_story,
         last_words=wiring.last_words,
         stop_at_fault=wiring.stop_at_fault,
-        later=asyncio.get_running_loop().call_soon,
+        later=turns.later,
     )
     for name, route in shapes.routes.items():
         inlets[name] = Inlet(
@@ -277,4 +281,5 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
         letters,
         writer,
         registry,
+        turns,
     )
