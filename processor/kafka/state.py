@@ -235,14 +235,12 @@ class Latest:
 def reading_properties(settings: Settings, client_id: str) -> dict[str, Any]:
     """Properties of a consumer of the state topic, which joins no group and commits nothing.
 
-    The client looks its group's coordinator up all the same, so it is one that we have a right to.
+    The client looks its group's coordinator up all the same, so it is one that we have a right to;
+    but never as one of its static members, which would fence the task of that name.
     """
-    return {
-        **consumer_properties(settings.kafka, settings.group_id, client_id),
-        **QUIET,
-        "isolation.level": "read_committed",
-        "enable.partition.eof": True,
-    }
+    theirs = consumer_properties(settings.kafka, settings.group_id, client_id)
+    theirs.pop("group.instance.id", None)
+    return {**theirs, **QUIET, "isolation.level": "read_committed", "enable.partition.eof": True}
 
 
 def read_to_end(

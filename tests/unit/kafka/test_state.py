@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from processor.errors import Misconfigured, TryAgain
-from processor.kafka.state import TOPIC_CONFIG, StateTopic, read_to_end
+from processor.kafka.state import TOPIC_CONFIG, StateTopic, read_to_end, reading_properties
 from processor.kafka.state_entry import Unreadable, encode, entry_of
 from processor.record import Record
 from processor.settings import Settings
@@ -274,6 +274,17 @@ def test_reading_that_is_refused_or_brings_nothing_ends(monkeypatch: pytest.Monk
         read_to_end(cast("Any", refused), NAME, print)
     with pytest.raises(KafkaException, match="REQUEST_TIMED_OUT"):
         read_to_end(cast("Any", ScriptedConsumer(8)), NAME, print)
+
+
+def test_reading_is_no_static_member_and_commits_nothing(settings: Settings) -> None:
+    theirs = {"group.instance.id": "one", "isolation.level": "read_uncommitted"}
+    kafka = settings.kafka.model_copy(update={"consumer": theirs})
+
+    properties = reading_properties(settings.model_copy(update={"kafka": kafka}), "client")
+
+    assert "group.instance.id" not in properties
+    assert properties["isolation.level"] == "read_committed"
+    assert properties["enable.auto.commit"] is False
 
 
 def test_an_empty_topic_is_read_at_once() -> None:
