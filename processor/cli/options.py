@@ -70,6 +70,25 @@ LETTERS: Options = {
 }
 """Fields of `processor.operations.letters_options.LetterOptions`."""
 
+LOOK: Options = {
+    "wheres": _texts(
+        "--where", "FIELD=VALUE", "Of the decoded event, such as data.totalPoints=7.", SELECT
+    ),
+    "resolution": (
+        Annotated[
+            str,
+            typer.Option(
+                "--resolution",
+                metavar="open|replayed|discarded|any",
+                help="What was done about them.",
+                rich_help_panel=SELECT,
+            ),
+        ],
+        "open",
+    ),
+}
+"""Fields of `processor.operations.letters_meant.LookOptions`, beside the two groups above."""
+
 Execute = Annotated[
     bool, typer.Option("--execute", help="Do it; without this, only say what would happen.")
 ]

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
 import orjson
@@ -15,6 +15,9 @@ from processor.settings.masking import printable
 _RAW_IN_JSON = re.compile(
     "[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
 )
+
+_FORMULA = ("=", "+", "-", "@")
+"""What a cell begins with that spreadsheets take for a formula."""
 
 
 def console(*, stderr: bool = False, file: TextIO | None = None) -> Console:
@@ -31,9 +34,29 @@ def safe(text: object, style: str = "") -> Text:
 
 def json_line(document: Mapping[str, Any]) -> None:
     """Print one JSON object as one line on stdout, harmless where that is a terminal."""
-    text = orjson.dumps(document, default=str).decode()
-    sys.stdout.write(f"{_RAW_IN_JSON.sub(_escaped, text)}\n")
+    sys.stdout.write(f"{json_text(document)}\n")
     sys.stdout.flush()
+
+
+def json_text(document: Mapping[str, Any]) -> str:
+    """One JSON object in one line, harmless where a terminal shows it."""
+    return _RAW_IN_JSON.sub(_escaped, orjson.dumps(document, default=str).decode())
+
+
+def tab_line(cells: Iterable[object]) -> None:
+    """Print one line of columns on stdout, for programs; a spreadsheet finds no formula in it."""
+    sys.stdout.write("\t".join(map(_cell, cells)) + "\n")
+    sys.stdout.flush()
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, list):
+        value = ",".join(map(str, value))
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        value = f"'{value}"
+    return safe(value).plain
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -70,7 +70,7 @@ class DeadLetterWriter:
             # Not by what an earlier producer had still on its way.
             if _is_fatal(error) and producer is self._producer:
                 self._ended.set()
-            acknowledged(None if error is None else _fault(error, topic))
+            acknowledged(None if error is None else fault(error, topic))
 
         place: dict[str, Any] = {} if partition is None else {"partition": partition}
         try:
@@ -88,7 +88,7 @@ class DeadLetterWriter:
             error = error_of(raised)
             if _is_fatal(error):
                 self._ended.set()
-            acknowledged(_fault(error, topic) if error is not None else _unknown(raised, topic))
+            acknowledged(fault(error, topic) if error is not None else _unknown(raised, topic))
 
     def close(self, timeout_s: float) -> None:
         """Wait for what is on its way, then stop."""
@@ -121,7 +121,8 @@ def _is_fatal(error: KafkaError | None) -> bool:
     return error is not None and (error.fatal() or error.code() == FATAL)
 
 
-def _fault(error: KafkaError, topic: str) -> TryAgain | Misconfigured:
+def fault(error: KafkaError, topic: str) -> TryAgain | Misconfigured:
+    """Why a dead-letter topic does not have a letter, and whose fault that is."""
     if error.code() in TOO_LARGE:
         return LetterTooLarge(
             f"Topic {topic} refuses a dead letter of this size.",

@@ -1,7 +1,7 @@
 """Finds dead letters: which topics hold them, which are meant, in the order of their time."""
 
 import re
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -9,7 +9,7 @@ from typing import Protocol
 
 from processor.connector.passage import Story
 from processor.errors import Code, Misconfigured, Stage
-from processor.kafka.letter import Letter, read_letter
+from processor.kafka.letter import Glance, Letter, read_letter
 from processor.operations.bounds import TopicChoice, partitions_of
 from processor.operations.reading import Reader, Spans, in_time_order
 from processor.record import Position, Record, TopicPartition
@@ -67,11 +67,11 @@ class Criteria:
     sources: tuple[Source, ...] = ()
     positions: frozenset[Position] = frozenset()
 
-    def ours(self, letter: Letter) -> bool:
+    def ours(self, letter: Letter | Glance) -> bool:
         """Whether a letter is of the connector that is meant."""
         return self.connector in (None, letter.connector)
 
-    def take(self, position: Position, letter: Letter) -> bool:
+    def take(self, position: Position, letter: Letter | Glance) -> bool:
         """Whether a letter is meant."""
         return (
             self.ours(letter)
@@ -90,11 +90,16 @@ class Page:
     """Some dead letters, and where the next ones begin.
 
     Attributes:
-        after: the last letter shown of each partition, to go on after; empty when this is all.
+        after: the last letter shown of each partition, on this page or one before, to go on
+            after; empty when this is all.
     """
 
     letters: tuple[Found, ...]
     after: tuple[Position, ...]
+
+
+Look = Callable[[Record], Glance | None]
+"""What a letter says of itself; `None` when it is not meant, or none."""
 
 
 class Cluster(Protocol):
@@ -139,7 +144,7 @@ def is_letter_topic(settings: Settings, topic: str) -> bool:
     return settings.is_own_topic(topic) and topic != settings.state_topic
 
 
-def find(reader: Reader, spans: Spans, criteria: Criteria) -> Generator[Found, None, None]:
+def find(reader: Reader, spans: Spans, look: Look) -> Generator[Found, None, None]:
     """The letters that are meant, over all partitions in the order of their time.
 
     Memory stays bounded: values are dropped on arrival, and a partition that is ahead waits.
@@ -149,14 +154,15 @@ def find(reader: Reader, spans: Spans, criteria: Criteria) -> Generator[Found, N
         Misconfigured: Kafka refuses us.
     """
     with reader.reading(spans) as reading:
+        yield from in_time_order(reading, lambda record: found_by(look, record))
 
-        def take(record: Record) -> Found | None:
-            letter = read_letter(record)
-            if letter is None or not criteria.take(record.position, letter):
-                return None
-            return slim(record, letter)
 
-        yield from in_time_order(reading, take)
+def found_by(look: Look, record: Record) -> Found | None:
+    """The letter that a record holds, without what is large; `None` when it is not meant."""
+    if look(record) is None:
+        return None
+    letter = read_letter(record)
+    return None if letter is None else slim(record, letter)
 
 
 def scan(reader: Reader, spans: Spans, connector: str | None) -> Generator[Found, None, None]:
@@ -177,18 +183,28 @@ def scan(reader: Reader, spans: Spans, connector: str | None) -> Generator[Found
                     yield Found(record.position, record.timestamp_ms, letter)
 
 
-def page(reader: Reader, spans: Spans, criteria: Criteria, *, limit: int) -> Page:
+def page(
+    reader: Reader, spans: Spans, look: Look, *, limit: int, after: Sequence[Position] = ()
+) -> Page:
     """The first letters that are meant, at most ``limit``.
+
+    Args:
+        reader: of Kafka.
+        spans: where they stand.
+        look: says which are meant.
+        limit: how many.
+        after: where the page before ended; what was shown there does not come again, whatever
+            has been written since.
 
     Raises:
         TryAgain: Kafka stopped answering.
         Misconfigured: Kafka refuses us.
     """
-    with closing(find(reader, spans, criteria)) as letters:
+    with closing(find(reader, left_after(spans, after), look)) as letters:
         shown = tuple(islice(letters, limit + 1))
     if len(shown) <= limit:
         return Page(shown, ())
-    last: dict[TopicPartition, Position] = {}
+    last = {TopicPartition(place.topic, place.partition): place for place in after}
     for found in shown[:limit]:
         last[TopicPartition(found.position.topic, found.position.partition)] = found.position
     return Page(shown[:limit], tuple(last[partition] for partition in sorted(last)))

@@ -54,6 +54,7 @@ def lines(shown: Shown, *, dump_bytes: int) -> Iterator[Line]:
         if text not in (None, ""):
             yield Line(f"  {label:<14} {text}")
     yield from violations(fields["errors"], "  ")
+    yield from _trace(fields["stacktrace"])
     yield Line("")
     yield from content(shown.headers, shown.value, dump_bytes)
     yield Line("")
@@ -87,6 +88,13 @@ def hexdump(content: bytes) -> Iterator[str]:
         row = content[start : start + LINE_BYTES]
         text = "".join(chr(byte) if byte in PRINTABLE else "." for byte in row)
         yield f"  {start:08x}  {row.hex(' '):<{LINE_BYTES * 3}} {text}"
+
+
+def _trace(stacktrace: str) -> Iterator[Line]:
+    if stacktrace:
+        yield Line("  where it was raised", "dim")
+    for line in stacktrace.splitlines():
+        yield Line(f"    {line}", "dim")
 
 
 def _headers(headers: Sequence[dict[str, Any]]) -> Iterator[Line]:

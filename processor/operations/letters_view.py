@@ -1,8 +1,7 @@
-"""A dead letter for people and programs: the fields of a list, and everything about one."""
+"""Everything about one dead letter: its story, its bytes, the event, and the mapping today."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -12,14 +11,13 @@ from processor.errors import Misconfigured, Refused
 from processor.kafka.letter import Letter, read_letter
 from processor.operations.bounds import TopicChoice, partitions_of
 from processor.operations.letters import Found, is_letter_topic, one, story_of
+from processor.operations.letters_events import EventMask
+from processor.operations.letters_fields import fields_of, header_shown, more_of
 from processor.operations.masking import (
-    CLEAR,
     Mask,
     log_reveal,
-    names_in_avro,
     names_in_json_schema,
     shown_id,
-    shown_key,
     size_and_hash,
 )
 from processor.operations.reading import Reader
@@ -28,35 +26,6 @@ from processor.record import Position, Record
 from processor.settings import Settings
 
 IDENTITY_NAMES = frozenset({"id", "primary", "authenticatedState", "identityMap", "_id"})
-
-
-def fields_of(found: Found, *, reveal: bool = False) -> dict[str, Any]:
-    """The fields of ``processor dlq list --json``; the key is masked unless it is revealed."""
-    letter, place = found.letter, found.position
-    return {
-        "topic": place.topic,
-        "partition": place.partition,
-        "offset": place.offset,
-        "timestamp": rfc3339(found.timestamp_ms),
-        "source_topic": letter.source.topic,
-        "source_partition": letter.source.partition,
-        "source_offset": letter.source.offset,
-        "source_timestamp": rfc3339(letter.source_timestamp_ms),
-        "key": shown_key(letter.key, reveal=reveal),
-        "event_id": letter.event_id,
-        "event_name": letter.event_name,
-        "schema_id": letter.schema_id,
-        "stage": letter.stage.value,
-        "code": letter.code.value,
-        "message": letter.message,
-        "fingerprint": letter.fingerprint,
-        "targets": list(letter.targets),
-        "attempts": letter.attempts,
-        "http_status": letter.http_status,
-        "replay_count": letter.replay_count,
-        "resolution": None,
-        "connector": letter.connector,
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,49 +111,11 @@ async def show(
     )
 
 
-def rfc3339(timestamp_ms: int | None) -> str | None:
-    """A Kafka timestamp in UTC, to the millisecond; `None` where a calendar has no such day."""
-    if timestamp_ms is None:
-        return None
-    try:
-        moment = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def more_of(letter: Letter) -> dict[str, Any]:
-    """What a letter's headers tell beyond the fields of a list."""
-    return {
-        "failed_at": letter.failed_at,
-        "replay_id": letter.replay_id,
-        "task_id": letter.task_id,
-        "xaction_id": letter.xaction_id,
-        "exception_class_name": letter.exception_class_name,
-        "version": letter.version,
-        "errors": [violation.as_adobe() for violation in letter.errors],
-    }
-
-
-def header_shown(name: str, content: bytes | None, *, reveal: bool) -> dict[str, Any]:
-    """A header of the record's own by name, size and hash; its value when it is revealed."""
-    header = {"name": name, **size_and_hash(content)}
-    if reveal:
-        header["value"] = shown_key(content, reveal=True)
-    return header
-
-
 def event_shown(
     rehearsed: Rehearsed, rehearsal: Rehearsal, *, reveal: bool
 ) -> dict[str, Any] | None:
     """The decoded event, masked or revealed; `None` when it could not be decoded."""
-    event = rehearsed.event
-    if event is None:
-        return None
-    if reveal:
-        return dict(event.body)
-    schema = rehearsal.shapes.folder.events[event.name].avro
-    return Mask(names_in_avro(schema), CLEAR).document(event.body)
+    return EventMask(rehearsal.shapes.folder).shown(rehearsed.event, reveal=reveal)
 
 
 def today_shown(

@@ -149,6 +149,13 @@ def log_reveal(position: Position) -> None:
     log.warning("Customer values were revealed.", who=_user(), record=str(position))
 
 
+def log_export(count: int, topics: Sequence[str]) -> None:
+    """Write down who took how many customers' records out of which topics."""
+    log.warning(
+        "Customer values were revealed in an export.", who=_user(), letters=count, topics=topics
+    )
+
+
 def _user() -> str:
     """The account by the process's own id: variables of the environment can be set to anything."""
     try:

@@ -13,11 +13,11 @@ from confluent_kafka import (
     Message,
 )
 from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
 
 from processor.errors import Misconfigured, TryAgain
 from processor.kafka.clients import admin_properties, consumer_properties, error_of
-from processor.kafka.records import record_of
+from processor.kafka.records import partition_of, record_of
 from processor.operations.time_order import TimeOrder
 from processor.record import Record, TopicPartition
 from processor.settings import Settings
@@ -73,6 +73,9 @@ class Reader:
 
     Each raises TryAgain when no broker answers within `ANSWER_S`, and Misconfigured when Kafka
     refuses us or the client properties are wrong.
+
+    Attributes:
+        properties: of its consumers.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -80,7 +83,7 @@ class Reader:
         quiet: dict[str, Any] = {"log_level": ONLY_EMERGENCIES, "error_cb": self._note}
         self._servers = settings.kafka.bootstrap_servers
         self._complaints: Counter[str] = Counter()
-        self._properties = {
+        self.properties: Mapping[str, Any] = {
             **consumer_properties(settings.kafka, f"{settings.group_id}-look", client_id),
             **quiet,
             **SMALL_FETCHES,
@@ -115,9 +118,25 @@ class Reader:
         found = self._offsets(partitions, OffsetSpec.for_timestamp(timestamp_ms))
         return {partition: offset if offset >= 0 else None for partition, offset in found.items()}
 
+    def topic_configs(self, topics: Collection[str], name: str) -> dict[str, str | None]:
+        """A property of each topic; `None` where Kafka does not let us see it."""
+        resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
+        if not resources:
+            return {}
+        found: dict[str, str | None] = {}
+        for resource, future in self._admin.describe_configs(
+            resources, request_timeout=ANSWER_S
+        ).items():
+            try:
+                entry = future.result().get(name)
+            except KafkaException:
+                entry = None
+            found[resource.name] = None if entry is None else entry.value
+        return found
+
     def reading(self, spans: Spans, wanted: Wanted = everything) -> "Reading":
         """Begin one pass over spans; use it in a ``with`` statement."""
-        return Reading(self._properties, spans, wanted)
+        return Reading(self.properties, spans, wanted)
 
     def _offsets(
         self,
@@ -140,7 +159,7 @@ class Reader:
         except KafkaException as raised:
             error = error_of(raised)
             if error is not None and error.code() in DENIED:
-                raise _denied(error) from raised
+                raise denied(error) from raised
             raise self._away(raised) from raised
 
     def _note(self, error: KafkaError) -> None:
@@ -212,13 +231,13 @@ class Reading:
             yield [record for message in messages if (record := self._record(message)) is not None]
 
     def _record(self, message: Message) -> Record | None:
-        partition = TopicPartition(message.topic() or "", message.partition() or 0)
+        partition = partition_of(message)
         error = message.error()
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's name for it
                 self._read_to_end(partition)
             elif error.code() in DENIED:
-                raise _denied(error)
+                raise denied(error)
             elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART or error.fatal():
                 raise TryAgain(
                     f"Kafka cannot read {partition}: {redact(error.str())}.", reason="kafka"
@@ -262,7 +281,8 @@ def _wrong_properties(raised: KafkaException) -> Misconfigured:
     )
 
 
-def _denied(error: KafkaError) -> Misconfigured:
+def denied(error: KafkaError) -> Misconfigured:
+    """Kafka lets us not read."""
     return Misconfigured(
         f"Kafka refuses to let us read: {redact(error.str())}.",
         mend="Grant this client Read and Describe on the topic.",

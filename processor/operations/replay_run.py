@@ -6,9 +6,9 @@ from datetime import datetime
 
 from processor.errors import Misconfigured
 from processor.operations.bounds import BoundOptions, topic_choice
+from processor.operations.letters_fields import rfc3339
 from processor.operations.letters_options import keys
 from processor.operations.letters_replay import DRY_RUN, Report, counted, told
-from processor.operations.letters_view import rfc3339
 from processor.operations.reading import Reader, Spans
 from processor.operations.rehearsal import rehearsing
 from processor.operations.replay_range import (

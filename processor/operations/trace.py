@@ -9,14 +9,8 @@ from processor.kafka.letter import Letter, read_letter
 from processor.operations.books_kafka import BooksReader
 from processor.operations.bounds import TopicChoice, partitions_of
 from processor.operations.letters import is_letter_topic, one
-from processor.operations.letters_view import (
-    event_shown,
-    fields_of,
-    header_shown,
-    more_of,
-    rfc3339,
-    today_shown,
-)
+from processor.operations.letters_fields import fields_of, header_shown, more_of, rfc3339
+from processor.operations.letters_view import event_shown, today_shown
 from processor.operations.masking import log_reveal, shown_key, size_and_hash
 from processor.operations.offsets import Standing, standings
 from processor.operations.rehearsal import Rehearsal, Rehearsed, rehearsing

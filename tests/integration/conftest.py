@@ -22,7 +22,7 @@ from processor.demo.events import SampleEvents
 from processor.local import broker as brokers
 from processor.local import registry as registries
 from processor.local.broker import Broker, BrokerFiles
-from processor.local.programs import ConnectorProcess, SimulatorProcess
+from processor.local.programs import ConnectorProcess, SimulatorProcess, toml
 from processor.local.registry import Registry, RegistryFiles
 from processor.schemas import wire
 from processor.schemas.folder import SchemaFolder
@@ -478,3 +478,23 @@ def as_alice(
         return made
 
     return tables
+
+
+@pytest.fixture
+def settings_file(
+    tmp_path: Path, connector_settings: Callable[..., dict[str, Any]]
+) -> Callable[..., Path]:
+    """``settings_file(topic, **changes)``: the settings file of the connector ``ours``."""
+
+    def write(topic: str, **changes: Any) -> Path:
+        path = tmp_path / "processor.toml"
+        path.write_text(toml({**connector_settings(topic), "name": "ours", **changes}))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def letters_topic(broker: Broker, topic: str) -> str:
+    """The dead-letter topic of `topic`, with two partitions, as the connector makes it."""
+    return broker.create_topic(f"{topic}.dlq", partitions=2, message_timestamp_type="LogAppendTime")

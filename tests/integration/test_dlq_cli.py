@@ -3,17 +3,14 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from processor.errors import Code, Violation
-from processor.kafka.letter import Letter
+from processor.errors import Code
 from processor.local.ports import free_port
-from processor.local.programs import toml
 from processor.record import Position
+from tests.integration.letters import HOSTILE, STEERING, hostile_letter, letter
 
 FIELDS = [
     "topic", "partition", "offset", "timestamp", "source_topic", "source_partition",
@@ -21,64 +18,7 @@ FIELDS = [
     "code", "message", "fingerprint", "targets", "attempts", "http_status", "replay_count",
     "resolution", "connector",
 ]  # fmt: skip
-HOSTILE = "\x1b[2J\x9b31m\u202eevil\u2066\r\n<script>=cmd()\x07"
-STEERING = [chr(c) for c in (*range(0x20), *range(0x7F, 0xA0), 0x202E, 0x2066) if c not in (9, 10)]
 CUSTOMER = 900_123_456
-
-
-def letter(offset: int, **changes: Any) -> dict[str, Any]:
-    """Arguments of ``produce`` for a dead letter of the source topic ``source``."""
-    value: dict[str, Any] = {
-        "source": Position("source", 0, offset),
-        "source_timestamp_ms": 1_700_000_000_000 + offset,
-        "key": b"key-%d" % offset,
-        "value": b"\x00\x00\x00\x00\x07 undecodable",
-        "headers": (),
-        "connector": "ours",
-        "task_id": "0",
-        "code": Code.GATE_VIOLATION,
-        "class_name": "c",
-        "exception_class_name": "e",
-        "message": "The entity breaks a rule.",
-        "stacktrace": "Traceback",
-        "fingerprint": "0123456789ab",
-        "targets": ("event", "loyalty#2"),
-        "event_id": f"event-{offset}",
-        "event_name": "pointsIssued",
-        "schema_id": "7",
-        "attempts": 2,
-        "http_status": 400,
-        "xaction_id": "x-1",
-        "errors": (Violation("type", "expected type: String", "#/a", "#/properties/a"),),
-        "failed_at": "2026-01-01T00:00:00.000Z",
-        "replay_id": None,
-        "replay_count": 0,
-        "version": "1",
-    } | changes
-    made = Letter(**value)
-    return {"key": made.key, "value": made.value, "headers": made.all_headers()}
-
-
-@pytest.fixture
-def settings_file(
-    tmp_path: Path, connector_settings: Callable[..., dict[str, Any]]
-) -> Callable[..., Path]:
-    """``settings_file(topic, **changes)``: the settings file of the connector ``ours``."""
-
-    def write(topic: str, **changes: Any) -> Path:
-        path = tmp_path / "processor.toml"
-        path.write_text(toml({**connector_settings(topic), "name": "ours", **changes}))
-        return path
-
-    return write
-
-
-@pytest.fixture
-def letters_topic(broker: Any, topic: str) -> str:
-    name: str = broker.create_topic(
-        f"{topic}.dlq", partitions=2, message_timestamp_type="LogAppendTime"
-    )
-    return name
 
 
 def rows(ran: Any) -> list[dict[str, Any]]:
@@ -137,12 +77,13 @@ def test_letters_are_found_by_what_they_are(
     assert offsets("--from-offset", "1", "--to-offset", "2") == [1]
 
 
-def test_pages_go_over_all_partitions_in_the_order_of_time(
-    topic: str, letters_topic: str, produce: Any, settings_file: Any, run_cli: Any
+@pytest.mark.parametrize("spread", [lambda n: n % 3 % 2, lambda n: n // 4])
+def test_pages_go_over_all_partitions_in_the_order_of_time_while_letters_arrive(
+    spread: Any, topic: str, letters_topic: str, produce: Any, settings_file: Any, run_cli: Any
 ) -> None:
     config = settings_file(topic)
-    for offset in range(7):
-        produce(letters_topic, [letter(offset)], partition=offset % 3 % 2)
+    for offset in range(8):
+        produce(letters_topic, [letter(offset)], partition=spread(offset))
     seen: list[str] = []
     after: list[str] = []
 
@@ -154,8 +95,11 @@ def test_pages_go_over_all_partitions_in_the_order_of_time(
             break
         assert len(page) == 3
         after = ["--after", ran.stderr.rpartition("--after ")[2].strip()]
+        if len(seen) == 3:
+            produce(letters_topic, [letter(8)], partition=0)
+            produce(letters_topic, [letter(9)], partition=1)
 
-    assert seen == [f"event-{offset}" for offset in range(7)]
+    assert seen == [f"event-{offset}" for offset in range(10)]
 
 
 def test_piped_it_is_one_line_of_columns_a_letter(
@@ -175,17 +119,16 @@ def test_nothing_from_a_record_steers_the_terminal(
     topic: str, letters_topic: str, produce: Any, settings_file: Any, run_cli: Any
 ) -> None:
     config = settings_file(topic)
-    hostile = letter(
-        0, key=HOSTILE.encode(), message=HOSTILE, event_id=HOSTILE, event_name=HOSTILE,
-        headers=[(f"name{HOSTILE}", HOSTILE.encode()), ("none", None)], value=HOSTILE.encode(),
-        fingerprint=HOSTILE, xaction_id=HOSTILE, targets=(HOSTILE,),
-    )  # fmt: skip
-    produce(letters_topic, [hostile], partition=0)
+    produce(letters_topic, [hostile_letter()], partition=0)
     commands = [
         ("list",), ("list", "--reveal"), ("list", "--reveal", "--json"),
         ("show", letters_topic, "0", "0"), ("show", letters_topic, "0", "0", "--json"),
         ("show", letters_topic, "0", "0", "--reveal"),
         ("show", letters_topic, "0", "0", "--reveal", "--json"),
+        ("stats",), ("stats", "--json"), ("topics",), ("topics", "--json"), ("export",),
+        ("export", "--reveal"), ("export", "--format", "raw", "--reveal"),
+        ("export", "--format", HOSTILE), ("stats", "--resolution", HOSTILE),
+        ("import", HOSTILE), ("list", "--where", HOSTILE), ("stats", "--where", f"{HOSTILE}=1"),
         ("replay",), ("replay", "--code", HOSTILE), ("list", "--topic", HOSTILE),
         ("list", "--event", HOSTILE), ("show", HOSTILE, "0", "0"),
     ]  # fmt: skip

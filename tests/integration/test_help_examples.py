@@ -1,47 +1,127 @@
-"""The examples in ``--help`` run as they are written."""
+"""The examples of ``--help`` run as they are written.
 
+A group of commands, or a command of its own, joins by a line in `GROUPS` and a fixture of its name.
+"""
+
+import json
+import re
 import shlex
-from pathlib import Path
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from processor.cli.app import command
-from processor.local.programs import toml
+from processor.errors import Code
+from tests.integration.conftest import Capillary
+from tests.integration.letters import letter
 
-COMMANDS = ("offsets show", "offsets reset", "trace")
+EPILOG = re.compile(r"Examples?: (.*)", re.DOTALL)
+BETWEEN = " · "
+EVERY_S = 0.5
 TOPIC = "capillary.events"
+Environment = Mapping[str, str]
 
 
-def examples(name: str) -> list[list[str]]:
-    found: Any = command()
-    for word in name.split():
-        found = found.commands[word]
-    _, _, text = found.epilog.partition(": ")
-    return [shlex.split(example) for example in text.split(" · ")]
+def examples(group: str) -> list[str]:
+    """Every example of a group's commands, in the order of its help."""
+    given: Any = command().commands[group]  # type: ignore[attr-defined] # a click group
+    found: list[str] = []
+    for name, one in getattr(given, "commands", {"": given}).items():
+        written = EPILOG.match(one.epilog or "")
+        assert written is not None, f"{group} {name} has no example"
+        found += written[1].split(BETWEEN)
+    return found
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_they_run_as_written(
-    name: str, make_broker: Any, connector_settings: Any, run_cli: Any, tmp_path: Path
-) -> None:
-    own = make_broker()
-    for topic in (TOPIC, f"{TOPIC}.dlq"):
-        own.create_topic(topic, partitions=2)
-    tables = connector_settings(TOPIC)
-    tables["kafka"]["bootstrap_servers"] = own.bootstrap_servers
-    group = f"connect-{tables['name']}"
-    consumer = Consumer({"bootstrap.servers": own.direct_servers, "group.id": group})
+@pytest.fixture
+def own(make_broker: Any) -> Any:
+    """A broker of the test's own with the topics that examples name, and no records."""
+    broker = make_broker()
+    for name in (TOPIC, f"{TOPIC}.dlq"):
+        broker.create_topic(name, partitions=2)
+    return broker
+
+
+@pytest.fixture
+def configured(own: Any, settings_file: Any) -> Environment:
+    kafka = {"bootstrap_servers": own.bootstrap_servers, "topics": [TOPIC]}
+    return {"PROCESSOR_CONFIG": str(settings_file(TOPIC, kafka=kafka))}
+
+
+@pytest.fixture
+def offsets(own: Any, configured: Environment) -> Environment:
+    """The group has committed an offset."""
+    consumer = Consumer({"bootstrap.servers": own.direct_servers, "group.id": "connect-ours"})
     consumer.commit(offsets=[TopicPartition(TOPIC, 0, 0)], asynchronous=False)
     consumer.close()
-    config = tmp_path / "processor.toml"
-    config.write_text(toml(tables))
+    return configured
 
-    written = examples(name)
 
-    assert len(written) > 1
-    for program, *arguments in written:
-        ran = run_cli(*arguments, env={"PROCESSOR_CONFIG": str(config)}, cwd=tmp_path)
-        assert program == "processor"
-        assert ran.status == 0, (arguments, ran.stderr)
+@pytest.fixture
+def trace(offsets: Environment) -> Environment:
+    """No record stands at the coordinates; that is a story too."""
+    return offsets
+
+
+@pytest.fixture
+def dlq(own: Any, configured: Environment, registry: Any, simulator: Any) -> Iterator[Environment]:
+    """Thirty dead letters of events that today's schemas take, and more that go on coming."""
+    capillary = Capillary(registry.url, TOPIC)
+    codes = (Code.GATE_VIOLATION, Code.MAPPING_EXPRESSION, Code.DELIVERY_REFUSED)
+
+    def write(producer: Producer, number: int, partition: int) -> None:
+        record = capillary.record(capillary.events.of("pointsIssued"))
+        made = letter(number, **record, code=codes[number % 3], targets=("event",))
+        producer.produce(f"{TOPIC}.dlq", **made, partition=partition)
+
+    with Producer({"bootstrap.servers": own.bootstrap_servers}) as producer:
+        for number in range(30):
+            write(producer, number, partition=0)
+        assert producer.flush(30) == 0
+        with _again_and_again(lambda number: write(producer, 30 + number, partition=1)):
+            yield configured
+
+
+GROUPS = {"dlq": {0}, "offsets": {0}, "trace": {0}}
+"""By group, the exit statuses that its help lets an example have; its fixture has its name."""
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_examples_of_help_run_as_they_are_written(
+    group: str, request: pytest.FixtureRequest, run_cli: Any
+) -> None:
+    environment = request.getfixturevalue(group)
+    for example in examples(group):
+        program, *arguments = shlex.split(example)
+        assert (program, arguments[0]) == ("processor", group), example
+
+        ran = run_cli(*arguments, env=environment)
+
+        assert ran.status in GROUPS[group], f"{example}: {ran.stderr}"
+        assert "Traceback" not in ran.stderr, example
+        if "--json" in arguments:
+            assert [json.loads(line) for line in ran.stdout.splitlines()], example
+
+
+@contextmanager
+def _again_and_again(do: Callable[[int], None]) -> Iterator[None]:
+    """Call something twice a second from a thread of its own."""
+    ended = threading.Event()
+
+    def run() -> None:
+        number = 0
+        while not ended.wait(EVERY_S):
+            do(number)
+            number += 1
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -2,7 +2,7 @@
 
 import typer
 
-from processor.cli.dlq import look, replay
+from processor.cli.dlq import export, look, replay, stats
 
 
 def register(app: typer.Typer) -> None:
@@ -10,6 +10,6 @@ def register(app: typer.Typer) -> None:
     dlq = typer.Typer(
         name="dlq", help="Dead letters: look at them, and replay them.", no_args_is_help=True
     )
-    for group in (look, replay):
+    for group in (stats, look, export, replay):
         group.register(dlq)
     app.add_typer(dlq)

@@ -1,9 +1,9 @@
 """``processor dlq list|show``: look at dead letters."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,17 +13,23 @@ from processor.cli.app import Config, Json, open_settings
 from processor.cli.options import (
     BOUNDS,
     LETTERS,
+    LOOK,
     Reveal,
     grouped,
     say,
 )
-from processor.cli.output import console, json_line, safe
+from processor.cli.output import console, json_line, safe, tab_line
 
 if TYPE_CHECKING:
     from processor.operations.letters import Found
+    from processor.operations.letters_meant import LookOptions
+    from processor.record import Position
+    from processor.settings import Settings
 
 ROWS_AT_ONCE = 500
 """A table is measured as a whole, so a long list is several tables."""
+
+PAGE = 50
 
 PLAIN = (
     "timestamp",
@@ -49,16 +55,18 @@ def register(dlq: typer.Typer) -> None:
     dlq.command(
         "list",
         epilog="Examples: processor dlq list --code gate.violation --by-duration P1D · "
-        "processor dlq list --event pointsIssued --limit 0 --json",
+        "processor dlq list --where eventName=pointsIssued --limit 0 --json · "
+        "processor dlq list --follow --limit 1",
     )(list_letters)
     dlq.command("show", epilog="Example: processor dlq show capillary.events.dlq 0 17")(show_letter)
 
 
-@grouped(letters=LETTERS, bounds=BOUNDS)
+@grouped(letters=LETTERS, bounds=BOUNDS, look=LOOK)
 def list_letters(
     *,
     letters: dict[str, Any],
     bounds: dict[str, Any],
+    look: dict[str, Any],
     config: Config = None,
     after: Annotated[
         str,
@@ -68,7 +76,22 @@ def list_letters(
             help="Go on after these; a page that is not the last says which.",
         ),
     ] = "",
-    limit: Annotated[int, typer.Option("--limit", min=0, help="How many; 0 shows all.")] = 50,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            min=0,
+            help=f"How many; 0 shows all. [default: {PAGE}, with --follow 0]",
+        ),
+    ] = None,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow",
+            help="Go on with new ones as they are written, until Ctrl-C (exit status 130) or "
+            "--limit. Without a --from-… or --by-duration, only new ones.",
+        ),
+    ] = False,
     reveal: Reveal = False,
     as_json: Json = False,
 ) -> None:
@@ -78,21 +101,20 @@ def list_letters(
     """
     settings = open_settings(config)
     from processor.operations.bounds import BoundOptions, position
-    from processor.operations.letters import Page, find, left_after, page
-    from processor.operations.letters_options import LetterOptions, locate
-    from processor.operations.reading import Reader
+    from processor.operations.letters_follow import check_follow
+    from processor.operations.letters_meant import LookOptions
+    from processor.operations.letters_options import LetterOptions
 
-    limits = BoundOptions(**bounds).read(datetime.now(UTC))
+    given = BoundOptions(**bounds)
+    wanted = LookOptions(LetterOptions(**letters), given.read(datetime.now(UTC)), **look)
     seen = [position("--after", text) for text in after.split(",") if text]
-    reader = Reader(settings)
-    criteria, where = locate(reader, settings, LetterOptions(**letters), limits)
-    spans = left_after(where.spans, seen)
-    shown = page(reader, spans, criteria, limit=limit) if limit else Page((), ())
-    found = shown.letters if limit else find(reader, spans, criteria)
-    count = _print_letters(found, reveal=reveal, as_json=as_json)
-    say({0: "No dead letter matches.", 1: "1 dead letter."}.get(count, f"{count} dead letters."))
-    if shown.after:
-        say(f"More follow: add --after {','.join(f'{t}:{p}:{o}' for t, p, o in shown.after)}")
+    show = _Printer(reveal=reveal, as_json=as_json)
+    if follow:
+        check_follow(given)
+        earlier = given.begins or bool(seen)
+        _follow(settings, wanted, show, earlier=earlier, after=seen, limit=limit or 0)
+    else:
+        _page(settings, wanted, show, after=seen, limit=PAGE if limit is None else limit)
 
 
 def show_letter(
@@ -129,33 +151,113 @@ def show_letter(
         out.print(safe(line.text, line.style))
 
 
-def _print_letters(letters: "Iterable[Found]", *, reveal: bool, as_json: bool) -> int:
-    """Print letters as they come, and say how many there were."""
-    from processor.operations.letters_view import fields_of
-    from processor.operations.masking import log_reveal
+def _page(
+    settings: "Settings",
+    wanted: "LookOptions",
+    show: "_Printer",
+    *,
+    after: "list[Position]",
+    limit: int,
+) -> None:
+    from processor.operations.letters import Page, find, left_after, page
+    from processor.operations.letters_meant import selecting
 
-    rows, count = iter(letters), 0
-    while chunk := list(islice(rows, ROWS_AT_ONCE)):
-        if reveal:
-            for found in chunk:
+    with selecting(settings, wanted) as chosen:
+        reader, spans, look = chosen.reader, chosen.spans, chosen.meant.look
+        if limit:
+            shown = page(reader, spans, look, limit=limit, after=after)
+            show.letters(shown.letters, chosen.meant.label)
+        else:
+            shown = Page((), ())
+            with closing(find(reader, left_after(spans, after), look)) as letters:
+                show.letters(letters, chosen.meant.label)
+    _say_count(show.count)
+    for note in chosen.notes():
+        say(note)
+    if shown.after:
+        say(f"More follow: add --after {','.join(f'{t}:{p}:{o}' for t, p, o in shown.after)}")
+
+
+def _follow(
+    settings: "Settings",
+    wanted: "LookOptions",
+    show: "_Printer",
+    *,
+    earlier: bool,
+    after: "list[Position]",
+    limit: int,
+) -> None:
+    from processor.operations.letters_follow import follow
+
+    with follow(settings, wanted, earlier=earlier, after=after, say=say) as (chosen, letters):
+        say("Following dead letters; Ctrl-C ends.")
+        with closing(letters):
+            show.letters(_first(letters, limit), chosen.meant.label)
+    _say_count(show.count)
+
+
+def _first(letters: "Iterable[Found | None]", limit: int) -> "Iterator[Found | None]":
+    """Up to so many letters, 0: all, and the pauses between them."""
+    count = 0
+    for found in letters:
+        yield found
+        count += found is not None
+        if limit and count == limit:
+            return
+
+
+class _Printer:
+    """Prints letters as they come, and counts them."""
+
+    def __init__(self, *, reveal: bool, as_json: bool) -> None:
+        self._reveal = reveal
+        self._as_json = as_json
+        self.count = 0
+
+    def letters(self, letters: "Iterable[Found | None]", label: Any) -> None:
+        """Print letters; what came before a `None` is printed at once.
+
+        Args:
+            letters: in their order.
+            label: what was done about the letter at some coordinates.
+        """
+        waiting: list[Found] = []
+        for found in letters:
+            if found is not None:
+                waiting.append(found)
+            if found is None or len(waiting) == ROWS_AT_ONCE:
+                self._print(waiting, label)
+                waiting = []
+        self._print(waiting, label)
+
+    def _print(self, letters: "list[Found]", label: Any) -> None:
+        from processor.operations.letters_fields import fields_of
+        from processor.operations.masking import log_reveal
+
+        if not letters:
+            return
+        if self._reveal:
+            for found in letters:
                 log_reveal(found.position)
-        fields = [fields_of(found, reveal=reveal) for found in chunk]
-        if as_json:
-            for row in fields:
+        rows = [
+            fields_of(found, reveal=self._reveal, resolution=label(found.position))
+            for found in letters
+        ]
+        if self._as_json:
+            for row in rows:
                 json_line(row)
         else:
-            _print_table(fields, first=not count)
-        count += len(chunk)
-    return count
+            _print_table(rows, first=not self.count)
+        self.count += len(rows)
 
 
 def _print_table(rows: list[dict[str, Any]], *, first: bool) -> None:
     out = console()
     if not out.is_terminal:
         if first:
-            typer.echo("\t".join(name.upper() for name in PLAIN))
+            tab_line(name.upper() for name in PLAIN)
         for row in rows:
-            typer.echo("\t".join(safe(_cell(row[name])).plain for name in PLAIN))
+            tab_line(row[name] for name in PLAIN)
         return
     from rich import box
     from rich.table import Table
@@ -165,21 +267,23 @@ def _print_table(rows: list[dict[str, Any]], *, first: bool) -> None:
     table.add_column("Why", overflow="fold", ratio=1)
     for row in rows:
         again = f", replayed {row['replay_count']}x" if row["replay_count"] else ""
+        done = f", {row['resolution']}" if row["resolution"] else ""
         place = f"{row['topic']} {row['partition']} {row['offset']}"
-        what = " · ".join(_cell(row[n]) for n in ("event_name", "code", "targets") if row[n])
-        story = f"fingerprint {row['fingerprint']} · key {_cell(row['key'])}"
+        targets = ",".join(row["targets"])
+        what = " · ".join(filter(None, (row["event_name"], row["code"], targets)))
+        story = f"fingerprint {row['fingerprint']} · key {row['key'] or '-'}"
         table.add_row(
-            _two(place, _cell(row["timestamp"])),
-            Text("\n").join([safe(f"{what}{again}"), safe(row["message"]), safe(story, "dim")]),
+            _two(place, row["timestamp"] or "-"),
+            Text("\n").join(
+                [safe(f"{what}{again}{done}"), safe(row["message"]), safe(story, "dim")]
+            ),
         )
     out.print(table)
 
 
+def _say_count(count: int) -> None:
+    say({0: "No dead letter matches.", 1: "1 dead letter."}.get(count, f"{count} dead letters."))
+
+
 def _two(first: str, second: str) -> Text:
     return Text("\n").join([safe(first), safe(second, "dim")])
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    return ",".join(value) if isinstance(value, list) else str(value)

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from processor.operations.letters_fields import rfc3339
 from processor.operations.letters_text import hexdump, lines
-from processor.operations.letters_view import Shown, rfc3339
+from processor.operations.letters_view import Shown
 
 FIELDS: dict[str, Any] = {
     "topic": "t.dlq", "partition": 0, "offset": 17, "source_topic": "t", "source_partition": 1,
@@ -11,6 +12,7 @@ FIELDS: dict[str, Any] = {
     "stage": "TRANSFORMATION", "fingerprint": "ab", "targets": ["event", "loyalty"],
     "message": "It breaks a rule.", "event_name": "pointsIssued", "event_id": None,
     "schema_id": "7", "key": "sha256:00 (1 bytes)", "attempts": 0, "http_status": None,
+    "stacktrace": "Traceback\n  in f",
     "xaction_id": None, "replay_count": 0, "replay_id": None, "connector": "c", "version": "1",
     "errors": [{"pointerToViolation": "#/a", "message": "expected type: String"}],
 }  # fmt: skip
