@@ -32,7 +32,7 @@ class Filled:
     Attributes:
         letter_bytes: of one letter, key, value and headers, on average.
         kinds: different fingerprints.
-        customer: of `DIFFERENT` letters one is hers.
+        customer: whose letters are found by --where.
     """
 
     letter_bytes: int
@@ -84,7 +84,7 @@ def _made(source_topic: str, kinds: int) -> Iterator[dict[str, Any]]:
     events, chance = SampleEvents(customers=DIFFERENT), random.Random(7)
     codes = [code for code in Code if code is not RARE]
     for number in range(DIFFERENT):
-        kind = min(kinds - 1, int(chance.expovariate(0.7)))
+        kind = min(kinds - 1, int(chance.expovariate(0.15)))
         code = codes[kind % len(codes)]
         event = events.of(EVENT)
         event["data"]["customerIdentifiers"]["customerId"] = 387_000_000 + number

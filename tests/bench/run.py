@@ -30,6 +30,7 @@ from processor.local.ports import LOOPBACK, free_port, is_listening
 from processor.local.process import Process
 from processor.local.programs import ConnectorProcess, clean_environment
 from processor.local.registry import Registry
+from tests.bench import letters
 from tests.bench.load import Load
 from tests.bench.measure import Sink, peak_mb
 from tests.bench.ordering import PARTITIONS_ORDERED, Ordered, compare_orderings
@@ -382,6 +383,12 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--partitions", default=PARTITIONS_ORDERED, type=int, help="of --ordering's topic"
     )
+    parser.add_argument(
+        "--letters",
+        default=0,
+        type=int,
+        help="instead: how fast so many dead letters are looked at, such as 1000000",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     return parser.parse_args()
 
@@ -390,6 +397,9 @@ def main() -> None:
     """Run, and write the figures."""
     chosen = options()
     with tempfile.TemporaryDirectory(prefix="processor-bench-") as directory:
+        if chosen.letters:
+            letters.main(chosen, Path(directory))
+            return
         figures = run(chosen, Path(directory))
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n")

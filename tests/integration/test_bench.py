@@ -50,3 +50,22 @@ def test_a_small_benchmark_of_order_sees_every_message_and_none_late(tmp_path: P
     assert found["runs"][0]["late"] == 0
     assert found["runs"][0]["keys"] > 900
     assert found["ratio"] > 0
+
+
+def test_a_small_benchmark_of_dead_letters_finds_every_one(tmp_path: Path) -> None:
+    found = bench(tmp_path, "--letters", "20000")
+
+    lines = {run["name"]: run["lines"] for run in found["runs"]}
+    assert lines == {
+        "the start of the process": 1,
+        "first page": 50,
+        "a page in the middle": 50,
+        "one letter": 1,
+        "stats": found["kinds"],
+        "stats of one code": 1,
+        "topics": 1,
+        "all of one code": 2,
+        "all of one customer, --where": found["of_one_customer"],
+        "export of everything, raw": 20_000,
+    }
+    assert all(run["peak_mb"] > 0 and run["cpu_s"] > 0 for run in found["runs"])

@@ -95,8 +95,9 @@ def test_raw_is_refused_unless_it_is_revealed_and_that_is_written_down_once(
 
 def _replace_topic(broker: Any, name: str, eventually: Any) -> None:
     """Delete a topic with all it holds, and make it anew."""
-    broker.admin().delete_topics([name])[name].result(30)
-    eventually(lambda: name not in broker.admin().list_topics(timeout=10).topics)
+    admin = broker.admin()  # its futures end with it
+    admin.delete_topics([name])[name].result(30)
+    eventually(lambda: name not in admin.list_topics(timeout=10).topics)
     time.sleep(0.5)  # the broker goes on for a moment to delete what had that name
     broker.create_topic(name, partitions=2, message_timestamp_type="LogAppendTime")
 
