@@ -171,6 +171,8 @@ def test_show_masks_what_is_the_customer_s_and_reveal_is_written_down(
     assert (today["target"], today["verdict"]) == ("loyalty", "passes")
     assert today["entity"]["loyalty"]["points"] == "<number>"
     assert document["errors"][0]["pointerToViolation"] == "#/a"
+    assert "#/a: expected type: String" in masked.stdout
+    assert masked_json.stdout.count("Traceback") == 1
     assert "asha.secret@mail.test" in revealed.stdout
     assert f"tenant-note ({len('asha.secret')} bytes" in masked.stdout
     told = json.loads(revealed_json.stdout)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,15 @@ import pytest
 
 from processor.connector.mends import MENDS
 from processor.errors import Code
+from processor.kafka.letter import Glance
 from processor.local.programs import clean_environment, processor_command
+from processor.operations.bounds import BoundOptions
+from processor.operations.letters import page
+from processor.operations.letters_meant import LookOptions, selecting
+from processor.operations.letters_options import LetterOptions
+from processor.operations.reading import AHEAD, POLL_RECORDS
+from processor.record import Record
+from processor.settings import load
 from tests.integration.letters import FORMULA, hostile_letter, letter
 
 END_S = 60.0
@@ -94,7 +103,7 @@ def test_kinds_are_counted_the_most_frequent_first(
     assert [row["fingerprint"] for row in only] == ["0123456789ab"]
     heading, line = (line.split("\t") for line in plain.stdout.splitlines())
     assert dict(zip(heading, line, strict=True))["COUNT"] == "3"
-    assert "1 kinds more" in plain.stderr
+    assert "1 kind more: --limit 0" in plain.stderr
     assert "4 dead letters of 2 kinds." in plain.stderr
 
 
@@ -223,6 +232,29 @@ def test_follow_has_no_end(
 
     assert (ran.status, ran.stdout) == (2, "")
     assert "--follow goes on without an end" in ran.stderr
+
+
+def test_the_first_page_looks_at_a_part_of_the_topic_however_long_it_is(
+    topic: str, letters_topic: str, produce: Any, settings_file: Any
+) -> None:
+    for partition in (0, 1):
+        letters = [letter(number) for number in range(8_000)]
+        produce(letters_topic, letters, partition=partition)
+    settings = load(settings_file(topic), {})
+    options = LookOptions(LetterOptions(), BoundOptions().read(datetime.now(UTC)))
+    looked_at = 0
+
+    with selecting(settings, options) as chosen:
+
+        def look(record: Record) -> Glance | None:
+            nonlocal looked_at
+            looked_at += 1
+            return chosen.meant.look(record)
+
+        shown = page(chosen.reader, chosen.spans, look, limit=50)
+
+    assert len(shown.letters) == 50
+    assert looked_at <= len(chosen.spans) * (AHEAD + POLL_RECORDS)
 
 
 def test_a_spreadsheet_finds_no_formula_in_the_columns(

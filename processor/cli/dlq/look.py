@@ -193,7 +193,9 @@ def _follow(
         say("Following dead letters; Ctrl-C ends.")
         with closing(letters):
             show.letters(_first(letters, limit), chosen.meant.label)
-    _say_count(show.count)
+        _say_count(show.count)
+        for note in chosen.notes():
+            say(note)
 
 
 def _first(letters: "Iterable[Found | None]", limit: int) -> "Iterator[Found | None]":

@@ -67,6 +67,8 @@ def topics(*, config: Config = None, as_json: Json = False) -> None:
     if as_json:
         for row in rows:
             json_line(row)
+    elif console().is_terminal:
+        console().print(_topics_table(rows))
     else:
         tab_line(name.upper() for name in PLAIN_TOPICS)
         for row in rows:
@@ -118,8 +120,9 @@ def _print(found: "Stats", *, limit: int, as_json: bool) -> None:
             tab_line(_place(row[name]) if name == "sample" else row[name] for name in PLAIN)
     elif rows:
         out.print(_table(rows))
-    if len(kinds) > limit > 0:
-        say(f"{len(kinds) - limit} kinds more: --limit 0 shows all.")
+    more = len(kinds) - limit
+    if limit and more > 0:
+        say(f"{more} {'kind' if more == 1 else 'kinds'} more: --limit 0 shows all.")
 
 
 def _table(rows: list[dict[str, Any]]) -> Any:
@@ -145,6 +148,26 @@ def _table(rows: list[dict[str, Any]]) -> Any:
             safe("\n".join(filter(None, (row["first_seen"], row["last_seen"])))),
         )
     return table
+
+
+def _topics_table(rows: list[dict[str, Any]]) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in PLAIN_TOPICS:
+        number = isinstance(rows[0][name], int) if rows else False
+        heading = name.replace("_", " ").capitalize()
+        table.add_column(heading, overflow="fold", justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*(_text(row[name]) for name in PLAIN_TOPICS))
+    return table
+
+
+def _text(value: Any) -> Text:
+    if isinstance(value, list):
+        return safe(", ".join(value))
+    return safe("-" if value is None else value)
 
 
 def _place(sample: dict[str, Any] | None) -> str:

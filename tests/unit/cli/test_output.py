@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from processor.cli.output import console, json_line, safe
+from processor.cli.output import console, json_line, safe, tab_line
 
 
 def test_text_from_outside_cannot_steer_the_terminal() -> None:
@@ -19,6 +19,14 @@ def test_a_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.count("\n") == 1
     assert "\x1b" not in out
     assert json.loads(out) == {"topic": "a\nb\x1b", "partition": 0}
+
+
+def test_columns_hold_no_formula_no_line_break_and_no_tab(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tab_line(["=cmd()", "+1", "-x", "@x", "a\tb\nc", None, 0, ["=a", "b"], "x=1", -1])
+
+    assert capsys.readouterr().out == ("'=cmd()\t'+1\t'-x\t'@x\ta\\tb\\nc\t-\t0\t'=a,b\tx=1\t-1\n")
 
 
 @pytest.mark.parametrize(("no_colour", "coloured"), [("", True), ("1", False)])
