@@ -4,6 +4,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import ge
 
 from processor.record import Position, TopicPartition
 
@@ -23,6 +24,20 @@ class Offsets:
         """Every offset from ``start`` to before ``end``."""
         offsets = cls()
         offsets.add_run(start, end)
+        return offsets
+
+    @classmethod
+    def of_bounds(cls, bounds: "array[int]") -> "Offsets":
+        """The runs of which these are, in turn, the first offsets and those after the last.
+
+        Raises:
+            ValueError: the bounds do not rise, or their number is odd.
+        """
+        if len(bounds) % 2 or any(map(ge, bounds, bounds[1:])) or (bounds and bounds[0] < 0):
+            raise ValueError("bounds are pairs, and rise")
+        offsets = cls()
+        offsets._starts, offsets._ends = bounds[0::2], bounds[1::2]
+        offsets._count = sum(offsets._ends) - sum(offsets._starts)
         return offsets
 
     def add(self, offset: int) -> None:
@@ -51,6 +66,14 @@ class Offsets:
 
     def __len__(self) -> int:
         return self._count
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Offsets) and (self._starts, self._ends) == (
+            other._starts,
+            other._ends,
+        )
+
+    __hash__ = None  # type: ignore[assignment] # it changes
 
     def __contains__(self, offset: int) -> bool:
         run = bisect_right(self._starts, offset) - 1
