@@ -1,12 +1,11 @@
 """What is shown in place of a customer's values; what is not known to be harmless is hidden."""
 
 import hashlib
-import os
-import pwd
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from processor.operations.own_process import account
 from processor.record import Event, Position
 from processor.telemetry.logs import get_logger
 
@@ -146,19 +145,11 @@ def _nodes(schema: Any) -> Iterator[Mapping[str, Any]]:
 
 def log_reveal(position: Position) -> None:
     """Write down who looked at a customer's values, and at which record."""
-    log.warning("Customer values were revealed.", who=_user(), record=str(position))
+    log.warning("Customer values were revealed.", who=account(), record=str(position))
 
 
 def log_export(count: int, topics: Sequence[str]) -> None:
     """Write down who took how many customers' records out of which topics."""
     log.warning(
-        "Customer values were revealed in an export.", who=_user(), letters=count, topics=topics
+        "Customer values were revealed in an export.", who=account(), letters=count, topics=topics
     )
-
-
-def _user() -> str:
-    """The account by the process's own id: variables of the environment can be set to anything."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
