@@ -14,7 +14,7 @@ from processor.connector.delivery import Inlet
 from processor.connector.graveyard import DeadLetters, Names
 from processor.connector.judge import Judge
 from processor.connector.last_words import LastWords
-from processor.connector.ledger import Ledger
+from processor.connector.ledger import Ending, Ledger
 from processor.connector.passage import Passage, Story
 from processor.connector.pauses import Pauses
 from processor.connector.pipeline import Pipeline
@@ -52,6 +52,7 @@ class Wiring:
         read_story: for records of a dead-letter topic, what they say of their first life.
         last_words: told which record is worked on; `None`: nobody would hear them.
         stop_at_fault: called instead of writing a dead letter, when the settings want that.
+        ended: called for each record that has ended, and how.
     """
 
     names: Names
@@ -63,6 +64,7 @@ class Wiring:
     read_story: Callable[[Record], Story | None] = lambda _record: None
     last_words: LastWords | None = None
     stop_at_fault: Callable[[Passage], None] | None = None
+    ended: Callable[[Passage, Ending], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +255,7 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
         last_words=wiring.last_words,
         stop_at_fault=wiring.stop_at_fault,
         later=turns.later,
+        ended=wiring.ended,
     )
     for name, route in shapes.routes.items():
         inlets[name] = Inlet(

@@ -172,6 +172,8 @@ def letter_of(passage: Passage, names: Names) -> Letter:
     record, story, failures = passage.record, passage.story, passage.failures
     first = failures[0].error
     targets = tuple(failure.target for failure in failures if failure.target)
+    if targets:
+        targets += passage.stale  # not sent either, and nothing else would tell
     if story is not None and not targets:
         targets = tuple(sorted(story.targets))
     source = (

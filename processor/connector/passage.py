@@ -45,6 +45,9 @@ class Story:
         targets: what had failed (``target`` or ``target#index``); empty: everything.
         replay_count: replays before this one.
         headers: the original record's own headers.
+        newer: whether the source topic holds a later record of a key (of a record without one: of
+            a customer id), or cannot tell; of any key for `None`. Targets that hold a state are
+            then left out. `None`: nobody asks.
     """
 
     topic: str
@@ -54,6 +57,7 @@ class Story:
     targets: frozenset[str]
     replay_count: int
     headers: Headers = field(default=(), repr=False)
+    newer: Callable[[bytes | None], bool] | None = field(default=None, repr=False, compare=False)
 
 
 class Named(NamedTuple):
@@ -81,6 +85,8 @@ class Passage:
         targets: those for which something could be made of the event.
         only: what is to be made again (``target`` or ``target#index``) because the rest was
             accepted; empty: everything.
+        stale: what was left out because the source topic holds a later record of the key, as
+            ``target`` or ``target#index``.
     """
 
     record: Record
@@ -91,6 +97,7 @@ class Passage:
     story: Story | None = None
     targets: tuple[str, ...] = ()
     only: frozenset[str] = frozenset()
+    stale: tuple[str, ...] = ()
 
     def start_again(self) -> None:
         """Go back to the beginning, to send what had failed."""

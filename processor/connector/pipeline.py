@@ -44,6 +44,7 @@ class Pipeline:
         stop_at_fault: called instead of writing a dead letter when ``errors.tolerance`` is none.
         later: calls back when the loop has looked at everything else.
         delivered: called for each delivered record with its Kafka timestamp in milliseconds.
+        ended: called for each record that has ended, and how.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Pipeline:
         last_words: LastWords | None = None,
         stop_at_fault: Callable[[Passage], None] | None = None,
         later: Callable[[Callable[[], None]], object] = lambda call: call(),
+        ended: Callable[[Passage, Ending], None] | None = None,
     ) -> None:
         self._ledger = ledger
         self._decoder = decoder
@@ -75,6 +77,7 @@ class Pipeline:
         self._read_story = read_story
         self._last_words = last_words or Unsaid()
         self._stop_at_fault = stop_at_fault
+        self._ended = ended
         self._entering: deque[Passage] = deque()
         self._later = later
         self._going_on = False
@@ -269,6 +272,8 @@ class Pipeline:
     def _end(self, passage: Passage, ending: Ending) -> bool:
         partition = passage.partition
         ended = self._ledger.end(partition, passage.epoch, passage.record.offset, ending)
+        if ended and self._ended is not None:
+            self._ended(passage, ending)
         self._go_on()
         self._valve.check(partition)
         return ended

@@ -49,7 +49,7 @@ class Transform:
         or one that is sent again, only what had failed is made again.
         """
         parcels: list[Parcel] = []
-        passage.targets = ()
+        passage.targets, passage.stale = (), ()
         targets = self._mapper.targets_of(event.name)
         only = passage.only or (passage.story.targets if passage.story is not None else NOTHING)
         if only:
@@ -68,6 +68,9 @@ class Transform:
         only: frozenset[str],
     ) -> None:
         route = self._routes[target]
+        if passage.record.key is not None and _is_stale(passage, route.settings, None):
+            passage.stale += (target,)
+            return
         try:
             entities = self._mapper.map(event, target, passage.timestamp_ms)
         except Refused as error:
@@ -80,6 +83,9 @@ class Transform:
             name = f"{target}#{index}" if count > 1 else target
             if only and count > 1 and name not in only and target not in only:
                 continue  # one alone is what failed, whatever its number was then
+            if _is_stale(passage, route.settings, mapped.source):
+                passage.stale += (name,)
+                continue
             try:
                 id_ = self._enricher.enrich(event, mapped, index=index, count=count)
                 encoded = encode(mapped.entity)
@@ -107,11 +113,32 @@ class Transform:
         place = f"{record.topic}\x00{record.partition}\x00".encode()
         if settings.ordering == "partition":
             return place
-        if record.key is not None:
-            return place + record.key
-        identifiers = source.get("customerIdentifiers")
-        customer = identifiers.get("customerId") if isinstance(identifiers, Mapping) else None
-        return place + str(customer).encode()
+        return place + (record.key if record.key is not None else customer_of(source))
+
+
+def customer_of(source: Mapping[str, object]) -> bytes:
+    """The customer id of what is mapped: of a record without a key it stands for the key."""
+    identifiers = source.get("customerIdentifiers")
+    customer = identifiers.get("customerId") if isinstance(identifiers, Mapping) else None
+    return str(customer).encode()
+
+
+def _is_stale(
+    passage: Passage, settings: TargetSettings, source: Mapping[str, object] | None
+) -> bool:
+    """Whether a later record may have set already what this target would be set to.
+
+    Without a ``source``, what is mapped, only the record's key counts.
+    """
+    newer = passage.story.newer if passage.story is not None else None
+    if newer is None or settings.ordering == "none":
+        return False
+    if settings.ordering == "partition":
+        return newer(None)
+    key = passage.record.key
+    if key is None and source is not None:
+        key = customer_of(source)
+    return key is not None and newer(key)
 
 
 def encode(entity: Mapping[str, object]) -> bytes:

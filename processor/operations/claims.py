@@ -123,9 +123,7 @@ class Share:
     others: Mapping[Claimant, int]
 
 
-def share(
-    run: str, claims: Iterable[Claim], *, now_ms: int, gone: Callable[[str], bool]
-) -> Share:
+def share(run: str, claims: Iterable[Claim], *, now_ms: int, gone: Callable[[str], bool]) -> Share:
     """What a run has of the letters that it claimed.
 
     Args:

@@ -10,7 +10,6 @@ import heapq
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -134,11 +133,8 @@ def read_resolved(document: Document) -> Resolved | None:
         outcomes: dict[Outcome, Offsets] = {}
         for row in document["outcomes"]:
             outcomes[Outcome(Word(row["outcome"]), str(row["detail"]))] = unpack(row["runs"])
-        return Resolved(
-            outcomes,
-            *(str(document[name]) for name in ("by", "at", "topic_id")),
-            str(document.get("reason", "")),
-        )
+        by, at, topic_id = (str(document[name]) for name in ("by", "at", "topic_id"))
+        return Resolved(outcomes, by, at, topic_id, str(document.get("reason", "")))
     except (KeyError, TypeError, ValueError):
         return None
 
@@ -201,10 +197,11 @@ class Resolutions:
         return self._last.get((partition, run), -1) + 1
 
     def below(self, starts: Mapping[TopicPartition, int]) -> list[str]:
-        """Keys of the entries all of whose letters lie before these offsets: Kafka has dropped
-        them."""
+        """Keys of the entries all of whose letters lie before these offsets, so are dropped."""
         return [
-            key for key, (partition, end) in self._reaches.items() if end <= starts.get(partition, 0)
+            key
+            for key, (partition, end) in self._reaches.items()
+            if end <= starts.get(partition, 0)
         ]
 
 
@@ -220,13 +217,12 @@ class _Painted:
 
     def paint(self, offsets: Offsets, number: int) -> None:
         first = offsets.span[0]
-        for starts, ends, numbers in self._layers:
-            if ends[-1] <= first:
-                break
-        else:
-            starts, ends, numbers = array("q"), array("q"), array("q")
+        layer = next((layer for layer in self._layers if layer[1][-1] <= first), None)
+        if layer is None:
+            layer = array("q"), array("q"), array("q")
             if len(offsets):
-                self._layers.append((starts, ends, numbers))
+                self._layers.append(layer)
+        starts, ends, numbers = layer
         before = len(starts)
         for start, end in offsets.runs():
             starts.append(start)

@@ -30,9 +30,7 @@ def claimant(run: str, process: str = "alive") -> Claimant:
     return Claimant(run, f"replay {run}", "ann@host", process)
 
 
-def entries(
-    who: Claimant, offsets: set[int], *, place: int, at_ms: int = NOW_MS
-) -> list[Entry]:
+def entries(who: Claimant, offsets: set[int], *, place: int, at_ms: int = NOW_MS) -> list[Entry]:
     documents = claim_entries(who, Chosen({LETTERS: of_any(offsets)}))
     return [
         Entry(key, document, place + number, at_ms)
@@ -53,7 +51,9 @@ def has(run: str, found: list[Entry], now_ms: int = NOW_MS, gone: str = "") -> s
     return members(share(run, read_claims(found), now_ms=now_ms, gone=gone.__eq__).ours)
 
 
-@given(st.permutations("abc"), st.fixed_dictionaries({r: st.sets(st.integers(0, 9)) for r in "abc"}))
+@given(
+    st.permutations("abc"), st.fixed_dictionaries({r: st.sets(st.integers(0, 9)) for r in "abc"})
+)
 def test_of_all_that_mean_a_letter_exactly_one_has_it(
     order: list[str], wanted: Mapping[str, set[int]]
 ) -> None:

@@ -15,7 +15,9 @@ def test_we_are_not_gone_and_who_came_before_us_with_our_id_is() -> None:
     assert is_gone(f"{ours}1")
 
 
-@pytest.mark.parametrize("process", ["", "x", "boot 1 2 3", f"other-boot 4026531836 {os.getpid()} 7"])
+@pytest.mark.parametrize(
+    "process", ["", "x", "boot 1 2 3", f"other-boot 4026531836 {os.getpid()} 7"]
+)
 def test_of_others_nobody_knows(process: str) -> None:
     assert not is_gone(process)
 

@@ -96,7 +96,11 @@ def test_a_key_is_read_back() -> None:
 
 @pytest.mark.parametrize(
     "row",
-    [{}, {"outcome": "x", "detail": "", "runs": ""}, {"outcome": "failed", "detail": "", "runs": 1}],
+    [
+        {},
+        {"outcome": "x", "detail": "", "runs": ""},
+        {"outcome": "failed", "detail": "", "runs": 1},
+    ],
 )
 def test_what_is_not_of_the_form_is_passed_over(row: Mapping[str, object]) -> None:
     document = {"by": "", "at": "", "topic_id": "", "outcomes": [row]}

@@ -1,0 +1,180 @@
+"""Does a source topic hold a later record of a key? Then a replay of the earlier one is old news.
+
+A target that holds a state keeps what came last, so a record that is replayed could overwrite what
+a later one has set. Kafka alone tells: each source partition is read once, from the lowest record
+that is meant to its end, and again what was written since. Kept is one number for each key.
+
+Where it cannot tell, the answer is yes: retention has removed what may have been later, the topic
+is gone, or another topic has its name.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from hashlib import blake2b
+
+from processor.operations.reading import Reader
+from processor.operations.rehearsal import Rehearsal
+from processor.record import Position, Record, TopicPartition
+
+NONE_YET = -1
+SAMPLE = 1_000
+"""So many records of a partition are compared with what their letters say of them."""
+
+
+class LaterRecords:
+    """For each key that is meant, the last record of it in its source partition.
+
+    Args:
+        reader: of Kafka.
+        rehearsal: decodes records without a key: their customer id stands for it.
+    """
+
+    def __init__(self, reader: Reader, rehearsal: Rehearsal) -> None:
+        self._reader = reader
+        self._rehearsal = rehearsal
+        self._last: dict[TopicPartition, dict[int, int]] = {}
+        self._lowest: dict[TopicPartition, int] = {}
+        self._keyless: set[TopicPartition] = set()
+        self._sample: dict[TopicPartition, dict[int, tuple[int | None, int | None]]] = {}
+        self._starts: dict[TopicPartition, int] = {}
+        self._ends: dict[TopicPartition, int] = {}
+        self._untold: dict[TopicPartition, str] = {}
+
+    def want(self, source: Position, key: bytes | None, timestamp_ms: int | None) -> None:
+        """Mean a record of a source topic; before :meth:`look`."""
+        place = TopicPartition(source.topic, source.partition)
+        self._lowest[place] = min(source.offset, self._lowest.get(place, source.offset))
+        if key is None:
+            self._keyless.add(place)
+        else:
+            self._last.setdefault(place, {})[_number(key)] = NONE_YET
+        sample = self._sample.setdefault(place, {})
+        if len(sample) < SAMPLE:
+            sample[source.offset] = timestamp_ms, None if key is None else _number(key)
+
+    async def want_customers(self, source: Position, record: Record) -> None:
+        """Mean the customers of a record without a key.
+
+        Args:
+            source: where it stands in its source topic.
+            record: what holds its value.
+
+        Raises:
+            TryAgain: the schema registry does not answer.
+            Misconfigured: it refuses us.
+        """
+        last = self._last.setdefault(TopicPartition(source.topic, source.partition), {})
+        for customer in await self._customers(record):
+            last[_number(customer)] = NONE_YET
+
+    async def look(self, looked_at: Callable[[int], None] = lambda _count: None) -> None:
+        """Read the source partitions of what is meant to their ends.
+
+        Args:
+            looked_at: called now and then with how many records were read.
+
+        Raises:
+            TryAgain: Kafka or the schema registry does not answer.
+            Misconfigured: one of them refuses us.
+        """
+        known = self._reader.topics()
+        there = [place for place in self._lowest if place.partition < known.get(place.topic, 0)]
+        self._untold |= dict.fromkeys(self._lowest.keys() - there, "its source topic is gone")
+        self._starts, self._ends = self._reader.starts(there), self._reader.ends(there)
+        begins = {place: max(self._lowest[place], self._starts[place]) for place in there}
+        done = 0
+        with self._reader.reading({p: (begins[p], self._ends[p]) for p in there}) as reading:
+            for records in reading:
+                for record in records:
+                    if not self._see(record):
+                        await self._see_customers(record)
+                done += len(records)
+                looked_at(done)
+                await asyncio.sleep(0)  # an interrupt is delivered here
+
+    async def look_again(self) -> None:
+        """Read what was written since, without holding up the loop.
+
+        Raises:
+            TryAgain: Kafka or the schema registry does not answer.
+            Misconfigured: one of them refuses us.
+        """
+        for record in await asyncio.to_thread(self._read_on):
+            await self._see_customers(record)
+
+    def _read_on(self) -> list[Record]:
+        """Read what was written since; the records whose customers are still to be seen."""
+        ends = self._reader.ends(list(self._ends))
+        with self._reader.reading({p: (self._ends[p], end) for p, end in ends.items()}) as reading:
+            left = [r for records in reading for r in records if not self._see(r)]
+        self._ends |= ends
+        return left
+
+    def newer(self, source: Position, key: bytes | None) -> bool:
+        """Whether there is a later record, or nobody can tell.
+
+        Args:
+            source: where the record stands in its source topic.
+            key: its key, or its customer id; `None` asks for any record of the partition.
+        """
+        if self.cannot_tell(source):
+            return True
+        place = TopicPartition(source.topic, source.partition)
+        if key is None:
+            return self._ends[place] > source.offset + 1
+        last = self._last.get(place, {}).get(_number(key))
+        return last is None or last > source.offset
+
+    def cannot_tell(self, source: Position) -> str:
+        """Why nobody can tell whether there is a later record; empty where one can."""
+        place = TopicPartition(source.topic, source.partition)
+        if place in self._untold:
+            return self._untold[place]
+        if place not in self._starts:
+            return "its source topic was not looked at"
+        if self._starts[place] > source.offset + 1:
+            return "its source topic has dropped what may have been later"
+        if self._ends[place] <= source.offset:
+            return "another source topic has its name now"
+        return ""
+
+    def of(self, source: Position) -> Callable[[bytes | None], bool]:
+        """:meth:`newer` of one record."""
+        return partial(self.newer, source)
+
+    def _see(self, record: Record) -> bool:
+        """Note a record; False when its customers are still to be seen."""
+        place = TopicPartition(record.topic, record.partition)
+        number = None if record.key is None else _number(record.key)
+        said = self._sample.get(place, {}).get(record.offset)
+        if said is not None and not _is_same(said, (record.timestamp_ms, number)):
+            self._untold[place] = "another source topic has its name now"
+        if number is None:
+            return place not in self._keyless
+        last = self._last.get(place, {})
+        if number in last:
+            last[number] = record.offset
+        return True
+
+    async def _see_customers(self, record: Record) -> None:
+        last = self._last.get(TopicPartition(record.topic, record.partition), {})
+        for customer in map(_number, await self._customers(record)):
+            if customer in last:
+                last[customer] = record.offset
+
+    async def _customers(self, record: Record) -> set[bytes]:
+        """Of a record without a key, the customers whose state it sets; none if it sets none."""
+        rehearsed = await self._rehearsal.rehearse(record)
+        place = len(f"{record.topic}\x00{record.partition}\x00".encode())
+        orders = (parcel.message.order_key for parcel in rehearsed.parcels)
+        return {order[place:] for order in orders if order is not None}
+
+
+def _number(key: bytes) -> int:
+    """Eight bytes of a hash: few enough to keep, too many for two keys to meet."""
+    return int.from_bytes(blake2b(key, digest_size=8).digest())
+
+
+def _is_same(said: tuple[int | None, int | None], found: tuple[int | None, int | None]) -> bool:
+    return said[1] == found[1] and (said[0] is None or said[0] == found[0])
