@@ -13,7 +13,7 @@ from processor.cli.output import console, json_line, safe
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from processor.operations.letters_replay import Report
+    from processor.operations.replay_report import Report
 
 Options = Mapping[str, tuple[Any, Any]]
 """By parameter name, the annotated type and the default."""

@@ -133,26 +133,49 @@ def share(run: str, claims: Iterable[Claim], *, now_ms: int, gone: Callable[[str
         gone: whether a process has certainly ended.
     """
     claims = list(claims)
-    running: dict[str, bool] = {}
-    rivals: dict[TopicPartition, list[Claim]] = {}
-    for claim in claims:
-        if claim.who.run != run and claim.until_ms > now_ms:
-            process = claim.who.process
-            if process not in running:
-                running[process] = not gone(process)
-            if running[process]:
-                rivals.setdefault(claim.partition, []).append(claim)
+    others_by_place = _live(run, claims, now_ms=now_ms, gone=gone)
     ours: dict[TopicPartition, list[Offsets]] = {}
     others: dict[Claimant, int] = {}
     for claim in sorted((c for c in claims if c.who.run == run), key=lambda c: c.offsets.span):
         left = claim.offsets
-        for rival in sorted(rivals.get(claim.partition, ()), key=lambda c: c.place):
+        for rival in sorted(others_by_place.get(claim.partition, ()), key=lambda c: c.place):
             if rival.place < claim.place and (common := both(left, rival.offsets)):
                 left = minus(left, common)
                 others[rival.who] = others.get(rival.who, 0) + len(common)
         if left:
             ours.setdefault(claim.partition, []).append(left)
     return Share(Chosen({p: union(*offsets) for p, offsets in sorted(ours.items())}), others)
+
+
+def rivals(
+    run: str, claims: Iterable[Claim], *, now_ms: int, gone: Callable[[str], bool]
+) -> set[Claimant]:
+    """Who else claims letters that a run has claimed, whoever of them was first."""
+    claims = list(claims)
+    others = _live(run, claims, now_ms=now_ms, gone=gone)
+    return {
+        other.who
+        for claim in claims
+        if claim.who.run == run
+        for other in others.get(claim.partition, ())
+        if len(both(claim.offsets, other.offsets))
+    }
+
+
+def _live(
+    run: str, claims: Iterable[Claim], *, now_ms: int, gone: Callable[[str], bool]
+) -> dict[TopicPartition, list[Claim]]:
+    """The claims of others that hold, by partition."""
+    running: dict[str, bool] = {}
+    found: dict[TopicPartition, list[Claim]] = {}
+    for claim in claims:
+        if claim.who.run != run and claim.until_ms > now_ms:
+            process = claim.who.process
+            if process not in running:
+                running[process] = not gone(process)
+            if running[process]:
+                found.setdefault(claim.partition, []).append(claim)
+    return found
 
 
 def forgotten(claims: Iterable[Claim], *, now_ms: int) -> list[str]:

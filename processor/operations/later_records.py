@@ -9,12 +9,15 @@ is gone, or another topic has its name.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from hashlib import blake2b
 
+from processor.operations.chosen import Chosen
+from processor.operations.letters import read_story
 from processor.operations.reading import Reader
-from processor.operations.rehearsal import Rehearsal
+from processor.operations.rehearsal import Rehearsal, chosen_records
 from processor.record import Position, Record, TopicPartition
 
 NONE_YET = -1
@@ -27,12 +30,17 @@ class LaterRecords:
 
     Args:
         reader: of Kafka.
-        rehearsal: decodes records without a key: their customer id stands for it.
+
+    Attributes:
+        allowed: how many records were let through although there is a later one.
+        untold: how often nobody could tell, by why.
     """
 
-    def __init__(self, reader: Reader, rehearsal: Rehearsal) -> None:
+    def __init__(self, reader: Reader) -> None:
+        self.allowed = 0
+        self.untold: Counter[str] = Counter()
         self._reader = reader
-        self._rehearsal = rehearsal
+        self._rehearsal: Rehearsal | None = None
         self._last: dict[TopicPartition, dict[int, int]] = {}
         self._lowest: dict[TopicPartition, int] = {}
         self._keyless: set[TopicPartition] = set()
@@ -53,31 +61,30 @@ class LaterRecords:
         if len(sample) < SAMPLE:
             sample[source.offset] = timestamp_ms, None if key is None else _number(key)
 
-    async def want_customers(self, source: Position, record: Record) -> None:
-        """Mean the customers of a record without a key.
-
-        Args:
-            source: where it stands in its source topic.
-            record: what holds its value.
-
-        Raises:
-            TryAgain: the schema registry does not answer.
-            Misconfigured: it refuses us.
-        """
-        last = self._last.setdefault(TopicPartition(source.topic, source.partition), {})
-        for customer in await self._customers(record):
-            last[_number(customer)] = NONE_YET
-
-    async def look(self, looked_at: Callable[[int], None] = lambda _count: None) -> None:
+    async def look(
+        self,
+        rehearsal: Rehearsal,
+        keyless: Chosen,
+        looked_at: Callable[[int], None] = lambda _count: None,
+    ) -> None:
         """Read the source partitions of what is meant to their ends.
 
         Args:
+            rehearsal: decodes records without a key: their customer id stands for it.
+            keyless: of the letters that are meant, those without a key.
             looked_at: called now and then with how many records were read.
 
         Raises:
             TryAgain: Kafka or the schema registry does not answer.
             Misconfigured: one of them refuses us.
         """
+        self._rehearsal = rehearsal
+        for records in chosen_records(self._reader, keyless):
+            for record in records:
+                if (story := read_story(record)) is not None:
+                    last = self._last.setdefault(TopicPartition(story.topic, story.partition), {})
+                    for customer in await self._customers(record):
+                        last[_number(customer)] = NONE_YET
         known = self._reader.topics()
         there = [place for place in self._lowest if place.partition < known.get(place.topic, 0)]
         self._untold |= dict.fromkeys(self._lowest.keys() - there, "its source topic is gone")
@@ -139,10 +146,6 @@ class LaterRecords:
             return "another source topic has its name now"
         return ""
 
-    def of(self, source: Position) -> Callable[[bytes | None], bool]:
-        """:meth:`newer` of one record."""
-        return partial(self.newer, source)
-
     def _see(self, record: Record) -> bool:
         """Note a record; False when its customers are still to be seen."""
         place = TopicPartition(record.topic, record.partition)
@@ -165,10 +168,38 @@ class LaterRecords:
 
     async def _customers(self, record: Record) -> set[bytes]:
         """Of a record without a key, the customers whose state it sets; none if it sets none."""
+        if self._rehearsal is None:
+            raise AssertionError("look comes first")
         rehearsed = await self._rehearsal.rehearse(record)
         place = len(f"{record.topic}\x00{record.partition}\x00".encode())
         orders = (parcel.message.order_key for parcel in rehearsed.parcels)
         return {order[place:] for order in orders if order is not None}
+
+
+@dataclass(slots=True, eq=False)
+class Newer:
+    """Asks for one record; what a `Story` holds.
+
+    Attributes:
+        source: where it stands in its source topic.
+        allowed: let it through all the same.
+        found: whether there was a later record.
+    """
+
+    later: LaterRecords
+    source: Position
+    allowed: bool
+    found: bool = False
+
+    def __call__(self, key: bytes | None) -> bool:
+        """Whether it is to be left out: a later record of this key is there, or may be."""
+        newer = self.later.newer(self.source, key)
+        if newer and not self.found:
+            self.found = True
+            self.later.allowed += self.allowed
+            if why := self.later.cannot_tell(self.source):
+                self.later.untold[why] += 1
+        return newer and not self.allowed
 
 
 def _number(key: bytes) -> int:

@@ -1,12 +1,12 @@
 """Which dead letters a replay takes: those that are meant, less those that it must leave alone."""
 
 from array import array
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 from processor.operations.chosen import Chosen
 from processor.operations.letters import Criteria, Found
-from processor.operations.reading import Spans
+from processor.operations.reading import Spans, everything
 from processor.record import Position, TopicPartition
 
 
@@ -21,16 +21,27 @@ class Choice:
         over_limit: letters that were replayed as often as is allowed.
         superseded: letters whose record was replayed and failed again: a later letter tells what
             is still missing, and only that one is taken.
+        resolved: letters about which something was done.
+        keyless: of the letters, those whose record has no key; `LaterRecords` asks who they are of.
     """
 
     letters: Chosen
     targets: frozenset[str | None]
     over_limit: int
     superseded: int
+    resolved: int = 0
+    keyless: Chosen = field(default_factory=Chosen)
 
 
 def choose(
-    letters: Iterable[Found], spans: Spans, criteria: Criteria, *, max_replays: int
+    letters: Iterable[Found],
+    spans: Spans,
+    criteria: Criteria,
+    *,
+    max_replays: int,
+    within: Chosen | None = None,
+    wanted: Callable[[TopicPartition, int], bool] = everything,
+    meant: Callable[[Found], None] = lambda _found: None,
 ) -> Choice:
     """Choose the letters to replay; only their coordinates are kept, about 40 bytes each.
 
@@ -41,8 +52,11 @@ def choose(
         spans: where the letters stand that are meant.
         criteria: what they have to be like.
         max_replays: letters that were replayed so often are left alone.
+        within: only these; `None`: any.
+        wanted: whether anything is to be done about the letter at an offset of a partition.
+        meant: called for each letter that may be among the chosen.
     """
-    choosing = _Choosing(spans, criteria, max_replays)
+    choosing = _Choosing(spans, criteria, max_replays, within=within, wanted=wanted, meant=meant)
     for found in letters:
         choosing.look_at(found)
     return choosing.choice()
@@ -59,15 +73,29 @@ class _Choosing:
     and its record's in arrays; of all the others only those that were replayed are remembered.
     """
 
-    def __init__(self, spans: Spans, criteria: Criteria, max_replays: int) -> None:
+    def __init__(
+        self,
+        spans: Spans,
+        criteria: Criteria,
+        max_replays: int,
+        *,
+        within: Chosen | None,
+        wanted: Callable[[TopicPartition, int], bool],
+        meant: Callable[[Found], None],
+    ) -> None:
         self._spans = spans
         self._criteria = criteria
         self._max_replays = max_replays
+        self._within = within
+        self._wanted = wanted
+        self._note = meant
         self._numbers: dict[TopicPartition, int] = {}
         self._meant = [array("q") for _ in range(5)]
         self._last: dict[tuple[int, int], Moment] = {}
         self._targets: set[str | None] = set()
         self._over_limit: set[tuple[int, int]] = set()
+        self._keyless: set[tuple[int, int]] = set()
+        self._resolved = 0
 
     def look_at(self, found: Found) -> None:
         letter, place = found.letter, found.position
@@ -76,8 +104,14 @@ class _Choosing:
         record = source, letter.source.offset
         if letter.replay_count or record in self._last:
             self._last[record] = max(moment, self._last.get(record, moment))
-        start, end = self._spans.get(TopicPartition(place.topic, place.partition), (0, 0))
+        partition = TopicPartition(place.topic, place.partition)
+        start, end = self._spans.get(partition, (0, 0))
         if not start <= place.offset < end or not self._criteria.take(place, letter):
+            return
+        if self._within is not None and not self._within.has(partition, place.offset):
+            return
+        if not self._wanted(partition, place.offset):
+            self._resolved += 1
             return
         if letter.replay_count >= self._max_replays:
             self._over_limit.add((self._number(place), place.offset))
@@ -85,13 +119,16 @@ class _Choosing:
             self._targets.update(t.partition("#")[0] for t in letter.targets)
             if not letter.targets:
                 self._targets.add(None)
+            if letter.key is None:
+                self._keyless.add((self._number(place), place.offset))
+            self._note(found)
         row = (moment[0], self._number(place), place.offset, *record)
         for column, value in zip(self._meant, row, strict=True):
             column.append(value)
 
     def choice(self) -> Choice:
         partitions = list(self._numbers)
-        chosen, over_limit, superseded = Chosen(), 0, 0
+        chosen, keyless, over_limit, superseded = Chosen(), Chosen(), 0, 0
         for time_ms, where, offset, *record in zip(*self._meant, strict=True):
             moment = (time_ms, offset)
             if self._last.get((record[0], record[1]), moment) > moment:
@@ -99,9 +136,13 @@ class _Choosing:
             elif (where, offset) in self._over_limit:
                 over_limit += 1
             else:
-                topic, partition = partitions[where]
-                chosen.add(Position(topic, partition, offset))
-        return Choice(chosen, frozenset(self._targets), over_limit, superseded)
+                place = Position(partitions[where].topic, partitions[where].partition, offset)
+                chosen.add(place)
+                if (where, offset) in self._keyless:
+                    keyless.add(place)
+        return Choice(
+            chosen, frozenset(self._targets), over_limit, superseded, self._resolved, keyless
+        )
 
     def _number(self, position: Position) -> int:
         partition = TopicPartition(position.topic, position.partition)

@@ -1,36 +1,67 @@
 """``dlq replay``: what would come of it with today's schemas, and doing it."""
 
-from collections import Counter
+import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 
-from processor.operations.bounds import Bounds
-from processor.operations.letters import read_story, scan
-from processor.operations.letters_choice import Choice, choose
-from processor.operations.letters_options import LetterOptions, locate
+from processor.errors import ProcessorError
+from processor.kafka.letter import now_rfc3339
+from processor.operations.chosen import Chosen
+from processor.operations.claiming import Claiming, State
+from processor.operations.claims import Claimant
+from processor.operations.later_records import LaterRecords
+from processor.operations.letters_forecast import Left, done, forecast, nothing_done
+from processor.operations.letters_run import LetterRun, counts_of
+from processor.operations.letters_state import Known, Meant, left, tidy
+from processor.operations.letters_story import Stories
+from processor.operations.own_process import this_process, user_at_host
+from processor.operations.plan_file import Plan
 from processor.operations.reading import Reader
-from processor.operations.rehearsal import Prediction, predict, rehearsing
-from processor.operations.replaying import Outcome, new_replay_id, replay, state_targets
+from processor.operations.rehearsal import predict, rehearsing
+from processor.operations.replay_records import Kind, ReplayRecord, chosen_entries
+from processor.operations.replay_report import Report
+from processor.operations.replaying import (
+    Outcome,
+    group_of,
+    new_replay_id,
+    replay,
+    state_targets,
+)
+from processor.operations.resolving import Resolving
 from processor.settings import Settings
-
-DRY_RUN = "Nothing was sent: this is a dry run; --execute replays them."
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What is said at the end, in sentences and for programs.
+class How:
+    """How letters are replayed.
 
     Attributes:
-        document: one JSON object.
-        lines: the same for people.
-        status: the exit status.
+        max_replays: letters that were replayed so often are left alone.
+        allow_stale: send to targets that hold a state, although a later record may be there.
+        rate: messages a second; `None`: a share of the connector's.
     """
 
-    document: dict[str, Any]
-    lines: tuple[str, ...]
-    status: int = 0
+    max_replays: int = 5
+    allow_stale: bool = False
+    rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Which replay it is.
+
+    Attributes:
+        id: new, or that of the one that goes on.
+        plan: digest of the plan that it executes, if any.
+        selection: the options that chose its letters.
+        earlier: its record, when it goes on.
+    """
+
+    id: str = field(default_factory=new_replay_id)
+    plan: str = ""
+    selection: dict[str, object] = field(default_factory=dict)
+    earlier: ReplayRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,36 +69,53 @@ class LetterReplay:
     """A replay of the letters that were chosen.
 
     Attributes:
-        choice: their coordinates, and how many were left.
-        max_replays: letters replayed so often were left.
+        left: which those are, and those that are left alone.
+        known: what was done about letters before.
     """
 
-    choice: Choice
-    max_replays: int
+    left: Left
+    how: How
+    run: Run
+    known: Known
+    meant: Meant
+    _later: LaterRecords
     _settings: Settings
     _reader: Reader
+    _state: State
+
+    @property
+    def letters(self) -> Chosen:
+        """Which it takes."""
+        return self.left.choice.letters
 
     def warnings(self) -> Iterator[str]:
         """What to know before it is done."""
-        states = state_targets(self._settings, self.choice.targets)
-        if states:
+        states = state_targets(self._settings, self.left.choice.targets)
+        if states and self.how.allow_stale:
             yield (
-                f"Targets that hold a state are among them ({', '.join(states)}): an old letter "
-                "can overwrite what a later record of the same key has set."
+                f"--allow-stale: targets that hold a state are among them ({', '.join(states)}); "
+                "an old letter overwrites what a later record of the same key has set."
             )
 
-    async def rehearse(self, looked_at: Callable[[int], None]) -> Report:
-        """Say what would come of it; nothing is sent.
+    async def rehearse(self, looked_at: Callable[[int], None]) -> tuple[Report, Plan]:
+        """Say what would come of it; nothing is sent, nothing is written.
 
         Raises:
             TryAgain: Kafka or the schema registry does not answer.
             Misconfigured: one of them refuses us, or the schemas are wrong.
         """
         async with rehearsing(self._settings) as rehearsal:
+            await self._later.look(rehearsal, self.left.choice.keyless)
             prediction = await predict(
-                self._reader, rehearsal, self.choice.letters, looked_at=looked_at
+                self._reader,
+                rehearsal,
+                self.letters,
+                story=self._stories(self.known).of,
+                looked_at=looked_at,
             )
-        return self._forecast(prediction)
+        selection = {**self.run.selection, "max_replays": self.how.max_replays}
+        plan = Plan(self.known.origin, now_rfc3339(), user_at_host(), selection, prediction.letters)
+        return forecast(prediction, self.left, self._later), plan
 
     async def execute(
         self, report: Callable[[Outcome], None], aborted: Callable[[], None]
@@ -75,134 +123,91 @@ class LetterReplay:
         """Replay them, until all have ended or a signal stops it.
 
         Raises:
-            Misconfigured: the schemas are wrong; nothing was read.
+            Misconfigured: the schemas are wrong; nothing was sent.
+            TryAgain: Kafka does not answer, before anything was sent.
         """
-        if not self.choice.letters.count:
-            return Report(
-                {"execute": True, "chosen": 0, **self._left()},
-                ("No dead letter was chosen; nothing was sent.", *self._left_lines()),
+        if not self.letters.count:
+            return nothing_done(self.left)
+        async with rehearsing(self._settings) as rehearsal:
+            await self._later.look(rehearsal, self.left.choice.keyless)
+            with self._claim() as claim:
+                got, entries = claim.take(self.letters)
+                now = self.known.again(entries)
+                letters = left(got.ours, now.resolutions, self.meant)
+                after = Left.after(self.left, got, got.ours.count - letters.count)
+                if not letters.count:
+                    return nothing_done(after)
+                await self._later.look_again()
+                outcome = await self._replay(letters, now, claim, report, aborted)
+        return done(outcome, after, self._later)
+
+    async def _replay(
+        self,
+        letters: Chosen,
+        now: Known,
+        claim: Claiming,
+        report: Callable[[Outcome], None],
+        aborted: Callable[[], None],
+    ) -> Outcome:
+        record = self._record(now, letters)
+        chosen = chosen_entries(self.run.id, letters) if self.run.earlier is None else {}
+        self._state.write_many({**chosen, record.key: record.document()})
+        tidy(self._state, now.resolutions, self._reader)
+        resolving = Resolving(
+            self.run.id, user_at_host(), dict(now.origin.topic_ids), now.resolutions.next_number
+        )
+        company = LetterRun(self._state, record, resolving, claim, self._later)
+        outcome = Outcome(
+            self.run.id, record.group, letters.count, failure="It ended unexpectedly."
+        )
+        try:
+            outcome = await replay(
+                self._settings,
+                letters,
+                replay_id=self.run.id,
+                rate=self.how.rate,
+                companion=company,
+                read_story=self._stories(now).of,
+                report=report,
+                aborted=aborted,
             )
-        outcome = await replay(
-            self._settings,
-            self.choice.letters,
-            replay_id=new_replay_id(),
-            read_story=read_story,
-            report=report,
-            aborted=aborted,
+        finally:
+            await asyncio.to_thread(company.close, outcome)
+        return outcome
+
+    @contextmanager
+    def _claim(self) -> Iterator[Claiming]:
+        who = Claimant(new_replay_id(), self.run.id, user_at_host(), this_process())
+        claim = Claiming(self._state, who)
+        try:
+            yield claim
+        finally:
+            with suppress(ProcessorError):  # then it ends by itself
+                claim.release()
+
+    def _record(self, now: Known, letters: Chosen) -> ReplayRecord:
+        """The record of this replay, with what it had done before."""
+        earlier = self.run.earlier
+        at = now_rfc3339()
+        return ReplayRecord(
+            id=self.run.id,
+            kind=Kind.LETTERS,
+            connector=self._settings.name,
+            group=group_of(self._settings, self.run.id),
+            by=user_at_host() if earlier is None else earlier.by,
+            created=at if earlier is None else earlier.created,
+            options={
+                **self.run.selection,
+                "allow_stale": self.how.allow_stale,
+                "rate": self.how.rate,
+            },
+            topic_ids=now.origin.topic_ids,
+            plan=self.run.plan,
+            chosen=letters.count if earlier is None else earlier.chosen,
+            updated=at,
+            counts=counts_of(now.resolutions.counts(self.run.id)),
         )
-        document, lines = told(outcome)
-        return Report({**document, **self._left()}, (*lines, *self._left_lines()), outcome.status)
 
-    def _forecast(self, prediction: Prediction) -> Report:
-        fails = sorted(prediction.fails.items(), key=lambda entry: (-entry[1], entry[0]))
-        document = {
-            "execute": False,
-            "chosen": self.choice.letters.count,
-            "would_pass": prediction.passes,
-            "unknown_until_sent": prediction.unknown_until_sent,
-            "would_fail": [
-                {"code": code.value, "fingerprint": mark, "count": count}
-                for (code, mark), count in fails
-            ],
-            "filtered": by_name(prediction.filtered),
-            "gone": prediction.gone,
-            **self._left(),
-        }
-        lines = (
-            f"{self.choice.letters.count} dead letters chosen. {DRY_RUN}",
-            counted(prediction.passes, "would pass decoding, mapping and gate"),
-            counted(
-                prediction.unknown_until_sent,
-                "would pass too, but failed at Experience Platform: known only when sent",
-            ),
-            *(
-                counted(count, f"would fail again: {code.value}, fingerprint {mark}")
-                for (code, mark), count in fails
-            ),
-            *(
-                counted(count, f"would be filtered: {reason}")
-                for reason, count in by_name(prediction.filtered).items()
-            ),
-            counted(prediction.gone, "are no longer there"),
-            *self._left_lines(),
-        )
-        return Report(document, tuple(filter(None, lines)))
-
-    def _left(self) -> dict[str, int]:
-        return {
-            "left_over_limit": self.choice.over_limit,
-            "left_superseded": self.choice.superseded,
-        }
-
-    def _left_lines(self) -> tuple[str, ...]:
-        over = f"left alone: replayed {self.max_replays} times or more (--max-replays)"
-        superseded = "left alone: replayed since; a later letter of the record says what is missing"
-        lines = (counted(self.choice.over_limit, over), counted(self.choice.superseded, superseded))
-        return tuple(filter(None, lines))
-
-
-def prepare(
-    settings: Settings, options: LetterOptions, bounds: Bounds, *, max_replays: int
-) -> LetterReplay:
-    """Choose the letters of a replay; the ends of the topics are pinned by this call.
-
-    Raises:
-        Misconfigured: an option is malformed, or names what does not exist.
-        TryAgain: no broker answers.
-    """
-    reader = Reader(settings)
-    criteria, where = locate(reader, settings, options, bounds)
-    with closing(scan(reader, where.later, criteria.connector)) as letters:
-        choice = choose(letters, where.spans, criteria, max_replays=max_replays)
-    return LetterReplay(choice, max_replays, settings, reader)
-
-
-def told(outcome: Outcome) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """What became of a replay, as one JSON object and in sentences."""
-    document = {
-        "execute": True,
-        "replay_id": outcome.replay_id,
-        "group": outcome.group_id,
-        "chosen": outcome.chosen,
-        "delivered": outcome.delivered,
-        "failed": by_name(outcome.failed),
-        "filtered": by_name(outcome.filtered),
-        "not_sent": outcome.left,
-        "interrupted": outcome.interrupted,
-        "finished": outcome.finished,
-        "failure": outcome.failure or None,
-    }
-    if outcome.interrupted or not outcome.finished:
-        left = "were not reached; their offsets are not committed"
-    elif outcome.exact:
-        left = "are no longer there"
-    else:
-        left = "offsets hold no record (compaction, transaction markers)"
-    lines = (
-        f"Replay {outcome.replay_id}, consumer group {outcome.group_id}.",
-        counted(outcome.delivered, "delivered"),
-        *(
-            counted(count, f"failed again: {code}; back in the dead-letter topic")
-            for code, count in by_name(outcome.failed).items()
-        ),
-        *(
-            counted(count, f"filtered: {reason}")
-            for reason, count in by_name(outcome.filtered).items()
-        ),
-        counted(outcome.left, left),
-        "Interrupted: what was on its way ended and is committed."
-        if outcome.interrupted and outcome.finished
-        else "",
-        outcome.failure,
-    )
-    return document, tuple(filter(None, lines))
-
-
-def counted(count: int, what: str) -> str:
-    """A line of a summary; empty for none."""
-    return f"{count:>9}  {what}" if count else ""
-
-
-def by_name(counts: Counter[Any]) -> dict[str, int]:
-    """Counts by their word, the largest first."""
-    return {str(word): count for word, count in counts.most_common()}
+    def _stories(self, now: Known) -> Stories:
+        states = frozenset(state_targets(self._settings))
+        return Stories(self._later, now.resolutions, states, allow_stale=self.how.allow_stale)

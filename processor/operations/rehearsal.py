@@ -1,10 +1,11 @@
 """What today's schemas make of a record: decoded, mapped and checked, and nothing sent."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
 
 from processor.connector.assembly import Shaping, shaping
 from processor.connector.graveyard import Names, letter_of
@@ -12,7 +13,7 @@ from processor.connector.passage import Failure, Named, Parcel, Passage, Story
 from processor.errors import Code, Filtered, FilterReason, Refused
 from processor.kafka.letter import read_letter
 from processor.operations.chosen import Chosen
-from processor.operations.letters import story_of
+from processor.operations.letters import read_story
 from processor.operations.reading import Reader
 from processor.record import Event, Record
 from processor.schemas.decoder import SchemaMissing
@@ -125,36 +126,77 @@ async def rehearsing(settings: Settings) -> AsyncIterator[Rehearsal]:
             await registry.aclose()
 
 
-@dataclass(slots=True)
-class Prediction:
-    """What a replay of dead letters would come to, counted in letters.
+class Expected(StrEnum):
+    """What a replay of a dead letter is expected to come to."""
+
+    MENDED = "would_pass"
+    """What failed can be proven mended here."""
+    UNKNOWN_UNTIL_SENT = "unknown_until_sent"
+    """It failed at Experience Platform: only that can tell."""
+    WOULD_FAIL = "would_fail"
+    FILTERED = "filtered"
+    STALE = "stale"
+    """Nothing would be sent: it only sets states, and its source topic holds later records."""
+
+
+class Expectation(NamedTuple):
+    """What a replay of a dead letter is expected to come to, and more of it.
 
     Attributes:
-        passes: would be sent, and failed before because of what can be proven mended here.
-        unknown_until_sent: would be sent, but failed at Experience Platform before: only that can
-            tell.
-        filtered: would be left out, by reason.
-        fails: would fail again, by code and fingerprint.
+        code: of the failure; likewise ``fingerprint``.
+        reason: why it would be left out.
+        partly_stale: some of it would not be sent, as with `Expected.STALE`.
+    """
+
+    expected: Expected
+    code: Code | None = None
+    fingerprint: str = ""
+    reason: FilterReason | None = None
+    partly_stale: bool = False
+
+    def document(self) -> dict[str, Any]:
+        """What there is to say of it, for programs."""
+        failure = {"code": self.code, "fingerprint": self.fingerprint} if self.code else {}
+        return {
+            "expected": self.expected.value,
+            **failure,
+            **({"reason": self.reason} if self.reason else {}),
+            **({"partly_stale": True} if self.partly_stale else {}),
+        }
+
+
+def expectation(rehearsal: Rehearsal, rehearsed: Rehearsed, before: Code) -> Expectation:
+    """What is expected of a letter that failed with a code before."""
+    stale = bool(rehearsed.passage.stale)
+    if rehearsed.fails:
+        code = rehearsed.passage.failures[0].error.code
+        mark = rehearsal.fingerprint(rehearsed)
+        return Expectation(Expected.WOULD_FAIL, code, mark, partly_stale=stale)
+    if stale and not rehearsed.parcels:
+        return Expectation(Expected.STALE)
+    if rehearsed.filtered is not None:
+        return Expectation(Expected.FILTERED, reason=rehearsed.filtered)
+    if before.value.startswith("delivery."):
+        return Expectation(Expected.UNKNOWN_UNTIL_SENT, partly_stale=stale)
+    return Expectation(Expected.MENDED, partly_stale=stale)
+
+
+@dataclass(slots=True)
+class Prediction:
+    """What a replay of dead letters would come to.
+
+    Attributes:
+        letters: by what is expected of them.
         gone: were there when they were chosen, and are no more.
     """
 
-    passes: int = 0
-    unknown_until_sent: int = 0
-    filtered: Counter[FilterReason] = field(default_factory=Counter)
-    fails: Counter[tuple[Code, str]] = field(default_factory=Counter)
+    letters: dict[Expectation, Chosen] = field(default_factory=dict)
     gone: int = 0
 
-    def count(self, rehearsal: Rehearsal, rehearsed: Rehearsed, before: Code) -> None:
-        """Count one letter that failed with a code before."""
-        if rehearsed.filtered is not None:
-            self.filtered[rehearsed.filtered] += 1
-        elif rehearsed.fails:
-            code = rehearsed.passage.failures[0].error.code
-            self.fails[code, rehearsal.fingerprint(rehearsed)] += 1
-        elif before.value.startswith("delivery."):
-            self.unknown_until_sent += 1
-        else:
-            self.passes += 1
+    def counts(self, expected: Expected) -> dict[Expectation, int]:
+        """How many letters, by what exactly is expected; the most first."""
+        counts = {e: c.count for e, c in self.letters.items() if e.expected is expected}
+        return dict(sorted(counts.items(), key=lambda entry: (-entry[1], str(entry[0]))))
 
 
 async def predict(
@@ -162,6 +204,7 @@ async def predict(
     rehearsal: Rehearsal,
     letters: Chosen,
     *,
+    story: Callable[[Record], Story | None] = read_story,
     looked_at: Callable[[int], None] = lambda _count: None,
 ) -> Prediction:
     """Rehearse every letter that was chosen.
@@ -170,6 +213,7 @@ async def predict(
         reader: of Kafka.
         rehearsal: with today's schemas.
         letters: their coordinates.
+        story: what a letter says of its record's first life.
         looked_at: called now and then with how many are done.
 
     Raises:
@@ -181,8 +225,9 @@ async def predict(
         for record in records:
             letter = read_letter(record)
             if letter is not None:
-                rehearsed = await rehearsal.rehearse(record, story_of(letter))
-                prediction.count(rehearsal, rehearsed, letter.code)
+                rehearsed = await rehearsal.rehearse(record, story(record))
+                expected = expectation(rehearsal, rehearsed, letter.code)
+                prediction.letters.setdefault(expected, Chosen()).add(record.position)
                 done += 1
         looked_at(done)
         await asyncio.sleep(0)  # an interrupt is delivered here

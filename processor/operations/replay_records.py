@@ -1,7 +1,7 @@
 """What the state topic knows of each replay, to resume, list and cancel it (pure).
 
 ``replay/<id>`` says what it is and how far it came; ``replay-chosen/<id>/<topic>/<partition>/<n>``
-which records it was to send, until it has finished.
+which records it was to send, until it has finished. ``replay-cancel/<id>`` asks it to end.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from processor.operations.chosen import Chosen, Offsets
 from processor.operations.runs import pack, pieces, union, unpack
 from processor.record import TopicPartition
 
-REPLAY, CHOSEN = "replay/", "replay-chosen/"
+REPLAY, CHOSEN, CANCEL = "replay/", "replay-chosen/", "replay-cancel/"
 
 
 class Kind(StrEnum):
@@ -86,8 +86,20 @@ class ReplayRecord:
         }
 
     def now(self, status: Status, counts: Mapping[str, Any], *, at: str) -> "ReplayRecord":
-        """The same replay, further on."""
-        return replace(self, status=status, counts=counts, updated=at)
+        """The same replay, with so much more done."""
+        return replace(self, status=status, counts=summed(self.counts, counts), updated=at)
+
+
+def summed(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts of two attempts together."""
+    total: dict[str, Any] = dict(one)
+    for name, count in other.items():
+        before = total.get(name)
+        if isinstance(count, Mapping):
+            total[name] = summed(before if isinstance(before, Mapping) else {}, count)
+        else:
+            total[name] = count + (before if isinstance(before, int) else 0)
+    return total
 
 
 def read_replays(entries: Iterable[Entry]) -> dict[str, ReplayRecord]:

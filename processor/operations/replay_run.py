@@ -8,7 +8,6 @@ from processor.errors import Misconfigured
 from processor.operations.bounds import BoundOptions, topic_choice
 from processor.operations.letters_fields import rfc3339
 from processor.operations.letters_options import keys
-from processor.operations.letters_replay import DRY_RUN, Report, counted, told
 from processor.operations.reading import Reader, Spans
 from processor.operations.rehearsal import rehearsing
 from processor.operations.replay_range import (
@@ -18,6 +17,7 @@ from processor.operations.replay_range import (
     source_spans,
     whole,
 )
+from processor.operations.replay_report import DRY_RUN, Report, counted, told
 from processor.operations.replaying import Outcome, new_replay_id, replay, state_targets
 from processor.operations.where import where
 from processor.settings import Settings

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any, Protocol
 
-from processor.connector.assembly import Machine, Wiring, build
+from processor.connector.assembly import Wiring, build
 from processor.connector.graveyard import Names
-from processor.connector.passage import Story
+from processor.connector.ledger import DeadLettered, Delivered, Ending, LeftOut
+from processor.connector.passage import Passage, Story
 from processor.connector.task import Limits, Task, TaskFailed
-from processor.errors import Code, FilterReason
+from processor.errors import Code, FilterReason, Misconfigured
 from processor.kafka.clients import consumer_properties
 from processor.kafka.source import Ranges, Source
 from processor.operations.chosen import Chosen
@@ -41,6 +43,8 @@ class Outcome:
         delivered: accepted for each target that had failed, or for all of a source record.
         failed: in the dead-letter topic again, by code.
         filtered: left out, by reason.
+        stale: left alone, for their source topic holds later records of the key, or cannot tell.
+        partly: of the delivered, those of which only some was sent, for the same reason.
         interrupted: whether somebody stopped it.
         finished: whether every record that is still there has ended and that was committed.
         failure: why the replay gave up; empty when it did not.
@@ -53,6 +57,8 @@ class Outcome:
     delivered: int = 0
     failed: Counter[Code] = field(default_factory=Counter)
     filtered: Counter[FilterReason] = field(default_factory=Counter)
+    stale: int = 0
+    partly: int = 0
     interrupted: bool = False
     finished: bool = False
     failure: str = ""
@@ -61,7 +67,7 @@ class Outcome:
     @property
     def ended(self) -> int:
         """Records that have ended, in any way."""
-        return self.delivered + self.failed.total() + self.filtered.total()
+        return self.delivered + self.failed.total() + self.filtered.total() + self.stale
 
     @property
     def left(self) -> int:
@@ -75,7 +81,56 @@ class Outcome:
             return EXIT_INTERRUPTED
         if self.failure or not self.finished:
             return EXIT_FAILED
-        return EXIT_SOME_FAILED if self.failed or (self.left and self.exact) else 0
+        some = self.failed or self.stale or self.partly or (self.left and self.exact)
+        return EXIT_SOME_FAILED if some else 0
+
+    def count(self, passage: Passage, ending: Ending) -> None:
+        """Count a record that has ended."""
+        match ending:
+            case Delivered():
+                self.delivered += 1
+                self.partly += bool(passage.stale)
+            case DeadLettered(code):
+                self.failed[code] += 1
+            case LeftOut(reason) if not passage.stale:
+                self.filtered[reason] += 1
+            case LeftOut():
+                self.stale += 1
+
+    def counts(self) -> dict[str, Any]:
+        """What became of the records, for programs."""
+        return {
+            "delivered": self.delivered,
+            "failed": {code.value: count for code, count in self.failed.most_common()},
+            "filtered": {reason.value: count for reason, count in self.filtered.most_common()},
+            "stale": self.stale,
+            "partly_stale": self.partly,
+        }
+
+
+class Companion(Protocol):
+    """Goes along with a replay, and notes what becomes of it."""
+
+    def ended(self, passage: Passage, ending: Ending) -> None:
+        """A record has ended."""
+
+    async def run(self, outcome: Outcome, end: Callable[[str], None]) -> None:
+        """Work beside the replay, until cancelled.
+
+        Args:
+            outcome: how far it is.
+            end: ends the replay, because of what is given.
+        """
+
+
+class Alone:
+    """No company."""
+
+    def ended(self, passage: Passage, ending: Ending) -> None:
+        """Nothing is noted."""
+
+    async def run(self, outcome: Outcome, end: Callable[[str], None]) -> None:
+        """There is nothing to do."""
 
 
 def new_replay_id(now: datetime | None = None) -> str:
@@ -99,6 +154,21 @@ def state_targets(settings: Settings, targets: Iterable[str | None] = (None,)) -
     ]
 
 
+def with_rate(settings: Settings, rate: float) -> Settings:
+    """The settings of which a replay's share is this many messages a second.
+
+    Raises:
+        Misconfigured: it is more than the whole connector may send.
+    """
+    most = settings.delivery.messages_per_second
+    if most and rate > most:
+        raise Misconfigured(
+            f"--rate {rate:g} is above the connector's own delivery.messages_per_second, {most:g}."
+        )
+    delivery = settings.delivery.model_copy(update={"messages_per_second": rate / SHARE})
+    return settings.model_copy(update={"delivery": delivery})
+
+
 def group_of(settings: Settings, replay_id: str) -> str:
     """The consumer group whose offsets show how far a replay is."""
     return f"{settings.group_id}-replay-{replay_id}"
@@ -110,6 +180,8 @@ async def replay(
     *,
     replay_id: str,
     exact: bool = True,
+    rate: float | None = None,
+    companion: Companion | None = None,
     read_story: Callable[[Record], Story | None] = lambda _record: None,
     report: Callable[[Outcome], None] = lambda _outcome: None,
     aborted: Callable[[], None] = lambda: None,
@@ -122,6 +194,8 @@ async def replay(
 
     Args:
         settings: the connector's; a replay takes `SHARE` of its rates.
+        rate: messages a second, instead of its share of them.
+        companion: goes along.
         chosen: which records; offsets at which nothing stands any more are left.
         replay_id: names the group and stands in the headers of what fails again.
         exact: as in :class:`Outcome`.
@@ -132,7 +206,13 @@ async def replay(
     Raises:
         Misconfigured: a schema or mapping set is wrong, before anything is read.
     """
-    running = _Replay(settings, chosen, replay_id, read_story)
+    running = _Replay(
+        settings if rate is None else with_rate(settings, rate),
+        chosen,
+        replay_id,
+        read_story,
+        companion or Alone(),
+    )
     running.outcome.exact = exact
     with _stopped_by_signals(running, aborted):
         return await running.run(report)
@@ -147,10 +227,12 @@ class _Replay:
         chosen: Chosen,
         replay_id: str,
         read_story: Callable[[Record], Story | None],
+        companion: Companion,
     ) -> None:
         self.outcome = Outcome(replay_id, group_of(settings, replay_id), chosen.count)
         self._settings = settings
         self._chosen = chosen
+        self._companion = companion
         client_id = f"{settings.name}-replay-{replay_id}"
         wiring = Wiring(
             Names(settings.name, TASK_ID, settings.dead_letter_topic, replay_id),
@@ -160,11 +242,12 @@ class _Replay:
             rest=self._rest,
             brakes=False,
             read_story=read_story,
+            ended=self._ended,
         )
         give_up_s = settings.errors.retry_timeout_s
-        self._machine: Machine = build(settings, wiring)
+        machine = build(settings, wiring)
         self._task = Task(
-            self._machine,
+            machine,
             Limits(settings.delivery.drain_timeout_s, give_up_s if give_up_s >= 0 else None),
             stop_when_exhausted=True,
         )
@@ -183,6 +266,16 @@ class _Replay:
         self._task.stop()
         return before
 
+    def end(self, why: str) -> None:
+        """Drain and end, because of this."""
+        log.warning("The replay ends.", replay=self.outcome.replay_id, why=why)
+        self.outcome.failure = self.outcome.failure or why
+        self._task.stop()
+
+    def _ended(self, passage: Passage, ending: Ending) -> None:
+        self.outcome.count(passage, ending)
+        self._companion.ended(passage, ending)
+
     def _turn(self, on: bool) -> None:  # noqa: FBT001 - the valve's callback
         self._task.flow(on)
 
@@ -192,29 +285,31 @@ class _Replay:
     async def run(self, report: Callable[[Outcome], None]) -> Outcome:
         outcome = self.outcome
         log.info("The replay begins.", replay=outcome.replay_id, group=outcome.group_id)
-        watching = asyncio.create_task(self._watch(report))
+        company = asyncio.create_task(self._companion.run(outcome, self.end))
+        company.add_done_callback(self._left_alone)
+        beside = {asyncio.create_task(self._watch(report)), company}
         try:
             outcome.finished = await self._task.run(self._source)
         except TaskFailed as error:
             outcome.failure = str(error)
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
-            self._count()
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             report(outcome)
+        if not company.cancelled() and (defect := company.exception()) is not None:
+            raise defect
         return outcome
+
+    def _left_alone(self, company: asyncio.Task[None]) -> None:
+        """Send no more when nobody notes what becomes of it: a defect."""
+        if not company.cancelled() and company.exception() is not None:
+            self._task.stop()
 
     async def _watch(self, report: Callable[[Outcome], None]) -> None:
         while True:
-            self._count()
             report(self.outcome)
             await asyncio.sleep(LOOK_EVERY_S)
-
-    def _count(self) -> None:
-        books = self._machine.ledger.books().values()
-        self.outcome.delivered = sum(book.delivered for book in books)
-        self.outcome.failed = sum((Counter(b.dead_lettered) for b in books), Counter[Code]())
-        self.outcome.filtered = sum((Counter(b.filtered) for b in books), Counter[FilterReason]())
 
 
 @contextmanager

@@ -9,6 +9,7 @@ that are all open.
 import heapq
 from array import array
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from operator import itemgetter
@@ -152,6 +153,7 @@ class Resolutions:
         self._known: list[Resolution] = []
         self._painted: dict[TopicPartition, _Painted] = {}
         self.outdated: list[str] = []
+        self._counts: dict[str, Counter[Outcome]] = {}
         self._last: dict[tuple[TopicPartition, str], int] = {}
         self._reaches: dict[str, tuple[TopicPartition, int]] = {}
         for entry in sorted(entries, key=lambda entry: entry.offset):
@@ -173,7 +175,9 @@ class Resolutions:
         self._last[last] = max(place.number, self._last.get(last, 0))
         painted = self._painted.setdefault(place.partition, _Painted())
         reach = 0
+        so_far = self._counts.setdefault(place.run, Counter())
         for outcome, offsets in resolved.outcomes.items():
+            so_far[outcome] += len(offsets)
             painted.paint(offsets, len(self._known))
             self._known.append(
                 Resolution(outcome, resolved.by, resolved.at, place.run, resolved.reason)
@@ -191,6 +195,14 @@ class Resolutions:
         """Whether something is still to be done about a letter."""
         found = self.of(partition, offset)
         return found is None or found.open
+
+    def partitions(self) -> list[TopicPartition]:
+        """Where something was done about letters."""
+        return sorted(self._painted)
+
+    def counts(self, run: str) -> Counter[Outcome]:
+        """How many letters a run has done something about, by what became of them."""
+        return self._counts.get(run, Counter())
 
     def next_number(self, partition: TopicPartition, run: str) -> int:
         """The number that the next entry of a run has."""

@@ -2,7 +2,8 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,12 +18,17 @@ from processor.cli.options import (
     say,
 )
 
+if TYPE_CHECKING:
+    from processor.operations.letters_prepare import Letters
+    from processor.operations.letters_replay import LetterReplay
+
 
 def register(dlq: typer.Typer) -> None:
     """Add the command."""
     dlq.command(
         "replay",
-        epilog="Examples: processor dlq replay --code mapping.expression · "
+        epilog="Examples: processor dlq replay --code mapping.expression --plan plan.json · "
+        "processor dlq replay --plan plan.json --execute · "
         "processor dlq replay --offset capillary.events.dlq:0:17 --execute",
     )(replay_letters)
 
@@ -33,31 +39,83 @@ def replay_letters(
     letters: dict[str, Any],
     bounds: dict[str, Any],
     config: Config = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            "--plan",
+            metavar="FILE",
+            help="Write the plan there; with --execute, replay the letters of this plan.",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the file that --plan names.")
+    ] = False,
+    resume: Annotated[
+        str, typer.Option("--resume", metavar="ID", help="Go on with a replay that did not end.")
+    ] = "",
     max_replays: Annotated[
         int, typer.Option("--max-replays", min=1, help="Leave letters replayed so often alone.")
     ] = 5,
+    allow_stale: Annotated[
+        bool,
+        typer.Option(
+            "--allow-stale",
+            help="Send to targets that hold a state although a later record of the key is there.",
+        ),
+    ] = False,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--rate",
+            metavar="N",
+            min=0.01,
+            help="Messages a second; else a fifth of the connector's.",
+        ),
+    ] = None,
     execute: Execute = False,
     as_json: Json = False,
 ) -> None:
     """Send dead letters through the connector's own pipeline again; only what had failed.
 
     Without --execute it maps and checks each with today's schemas and says what would come of it.
-    With it, what fails again goes back to the dead-letter topic; exits with 3 when any did.
+    With it, what fails again goes back to the dead-letter topic; exits with 3 when any did. Letters
+    about which something was done are left alone.
     """
     settings = open_settings(config)
-    from processor.operations.bounds import BoundOptions
-    from processor.operations.letters_options import LetterOptions
-    from processor.operations.letters_replay import prepare
+    from processor.operations.letters_prepare import Letters
+    from processor.operations.letters_replay import How
+    from processor.operations.plan_file import save
 
-    limits = BoundOptions(**bounds).read(datetime.now(UTC))
-    replay = prepare(settings, LetterOptions(**letters), limits, max_replays=max_replays)
+    choosing = Letters(settings, How(max_replays, allow_stale, rate))
+    replay = _chosen(choosing, letters, bounds, plan if execute else None, resume)
     for warning in replay.warnings():
         say(warning)
-    chosen = replay.choice.letters.count
     if execute:
-        with progress_bar("Replaying", chosen) as bar:
+        with progress_bar("Replaying", replay.letters.count) as bar:
             report = asyncio.run(replay.execute(lambda so_far: bar.show(so_far.ended), bar.close))
-    else:
-        with progress_bar("Rehearsing", chosen) as bar:
-            report = asyncio.run(replay.rehearse(bar.show))
+        print_report(report, as_json=as_json)
+    with progress_bar("Rehearsing", replay.letters.count) as bar:
+        report, planned = asyncio.run(replay.rehearse(bar.show))
+    if plan is not None:
+        save(planned, plan, force=force)
+        say(f"The plan is in {plan}; add --execute to replay its letters.")
     print_report(report, as_json=as_json)
+
+
+def _chosen(
+    choosing: "Letters",
+    letters: dict[str, Any],
+    bounds: dict[str, Any],
+    plan: Path | None,
+    resume: str,
+) -> "LetterReplay":
+    from processor.operations.bounds import BoundOptions
+    from processor.operations.letters_options import LetterOptions
+
+    if plan is None and not resume:
+        limits = BoundOptions(**bounds).read(datetime.now(UTC))
+        return choosing.by_options(LetterOptions(**letters), limits)
+    choosing.require_alone(
+        {"--plan": plan, "--resume": resume}, [*letters.values(), *bounds.values()]
+    )
+    return choosing.by_plan(plan) if plan is not None else choosing.by_replay(resume)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,13 @@ from processor.connector.passage import Story
 from processor.errors import Code, FilterReason
 from processor.kafka.letter import Letter
 from processor.operations.letters_view import show
-from processor.operations.rehearsal import Prediction, Rehearsal, rehearsing
+from processor.operations.rehearsal import (
+    Expectation,
+    Expected,
+    Rehearsal,
+    expectation,
+    rehearsing,
+)
 from processor.record import Position, Record
 from processor.schemas.folder import builtin_directory
 from processor.settings import Settings
@@ -25,7 +32,11 @@ SETTINGS = Settings.model_validate(
             "org_id": "0A7D42FC5DB9D3360A495FD3@AdobeOrg",
             "tenant": "acme",
             "targets": {
-                name: {**TARGET, "schema_id": f"https://ns.adobe.com/acme/schemas/{name}"}
+                name: {
+                    **TARGET,
+                    "schema_id": f"https://ns.adobe.com/acme/schemas/{name}",
+                    "ordering": "none" if name == "event" else "key",
+                }
                 for name in ("event", "loyalty")
             },
         },
@@ -60,7 +71,6 @@ async def test_only_the_messages_that_had_failed_are_made(rehearsal: Rehearsal) 
 
 
 async def test_each_letter_is_foretold(rehearsal: Rehearsal) -> None:
-    prediction = Prediction()
     letters = [
         (record(), Code.MAPPING_EXPRESSION),
         (record(), Code.DELIVERY_REFUSED),
@@ -69,13 +79,47 @@ async def test_each_letter_is_foretold(rehearsal: Rehearsal) -> None:
         (Record("t.dlq", 0, 0), Code.EVENT_INVALID),
     ]
 
-    for letter, before in letters:
-        prediction.count(rehearsal, await rehearsal.rehearse(letter, story("event")), before)
+    expected = [
+        expectation(rehearsal, await rehearsal.rehearse(letter, story("event")), before)
+        for letter, before in letters
+    ]
 
-    assert (prediction.passes, prediction.unknown_until_sent) == (1, 1)
-    assert prediction.filtered == {FilterReason.TOMBSTONE: 1}
-    codes = {code: len(mark) for code, mark in prediction.fails}
-    assert codes == {Code.EVENT_UNKNOWN: 12, Code.MAPPING_NO_IDENTITY: 12}
+    assert [e.expected for e in expected] == [
+        Expected.MENDED,
+        Expected.UNKNOWN_UNTIL_SENT,
+        Expected.WOULD_FAIL,
+        Expected.WOULD_FAIL,
+        Expected.FILTERED,
+    ]
+    assert [e.code for e in expected[2:4]] == [Code.EVENT_UNKNOWN, Code.MAPPING_NO_IDENTITY]
+    assert all(len(e.fingerprint) == 12 for e in expected[2:4])
+    assert expected[4].reason is FilterReason.TOMBSTONE
+
+
+async def test_old_news_is_left_out_target_by_target(rehearsal: Rehearsal) -> None:
+    asked: list[bytes | None] = []
+
+    def newer(key: bytes | None) -> bool:
+        asked.append(key)
+        return True
+
+    async def foretold(letter: Record, *targets: str) -> tuple[Expectation, list[str]]:
+        told = replace(story(*targets), newer=newer)
+        rehearsed = await rehearsal.rehearse(letter, told)
+        made = [parcel.name for parcel in rehearsed.parcels]
+        return expectation(rehearsal, rehearsed, Code.MAPPING_TYPE), made
+
+    both = await foretold(record())
+    only = await foretold(record(), "loyalty")
+    keyless = record()
+    keyless.key = None
+    without_key = await foretold(keyless, "loyalty")
+
+    assert both == (Expectation(Expected.MENDED, partly_stale=True), ["event"])
+    assert only == without_key == (Expectation(Expected.STALE), [])
+    assert asked[:2] == [b"k", b"k"]
+    customer = json.loads(EXAMPLE.read_text())["data"]["customerIdentifiers"]["customerId"]
+    assert asked[2] == str(customer).encode()
 
 
 async def test_nothing_of_the_customer_s_is_shown_until_it_is_revealed(

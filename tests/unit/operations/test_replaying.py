@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from processor.errors import Code, FilterReason
-from processor.operations.letters_replay import told
+from processor.operations.replay_report import told
 from processor.operations.replaying import Outcome, group_of, new_replay_id, state_targets
 from processor.settings import Settings
 
