@@ -88,6 +88,12 @@ class SimulatorProcess(Server):
             if message["accepted"] and inlet in (None, message["inlet"])
         ]
 
+    def profiles(self, dataset: str) -> list[dict[str, Any]]:
+        """What a profile dataset holds, by identity."""
+        answer = self._get(f"profiles?dataset={dataset}").raise_for_status()
+        profiles: list[dict[str, Any]] = answer.json()
+        return profiles
+
     def _launch(self) -> Process:
         command = processor_command("simulator", "--port", str(self.port))
         return Process(self.name, command, log=self.log, environment=clean_environment())

@@ -1,0 +1,262 @@
+"""Dead letters replayed on real parts: foretold, sent once, never over newer news, resumable."""
+
+import contextlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from processor.kafka.state import StateTopic
+from processor.local.process import Process
+from processor.local.programs import clean_environment, processor_command, toml
+from processor.operations.plan_file import load
+from processor.operations.resolutions import Resolutions
+from processor.record import TopicPartition
+from processor.schemas.folder import builtin_directory
+from processor.settings import Settings
+
+CUSTOMERS = 800_000
+REFUSED = 900_000
+
+
+@pytest.fixture
+def settings(connector_settings: Callable[..., dict[str, Any]], topic: str) -> dict[str, Any]:
+    tables = connector_settings(topic)
+    tables["errors"] |= {"systemic_min": 1_000_000, "systemic_window": 1_000_000}
+    return tables
+
+
+@pytest.fixture
+def config(settings: dict[str, Any], tmp_path: Path) -> Callable[[], Path]:
+    """``config()``: the settings as they are now, in a file."""
+
+    def write() -> Path:
+        path = tmp_path / "processor.toml"
+        path.write_text(toml(settings))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def dlq(run_cli: Any, config: Any) -> Callable[..., dict[str, Any]]:
+    """``dlq("replay", …, status=0)``: the JSON object that it prints."""
+
+    def run(*arguments: Any, status: int = 0) -> dict[str, Any]:
+        ran = run_cli("dlq", *map(str, arguments), "--json", "--config", config())
+        assert ran.status == status, ran.stdout + ran.stderr
+        (document,) = [json.loads(line) for line in ran.stdout.splitlines()]
+        return {**document, "stderr": ran.stderr}
+
+    return run
+
+
+@pytest.fixture
+def started(tmp_path: Path, config: Any, canary: Any) -> Iterator[Callable[..., Process]]:
+    """``started("replay", …)``: a command of ``processor dlq`` that runs while the test goes on."""
+    with contextlib.ExitStack() as running:
+
+        def start(*arguments: str) -> Process:
+            number = len(list(tmp_path.glob("replay-*.log")))
+            process = Process(
+                "The replay",
+                processor_command("dlq", *arguments, "--json", "--config", str(config())),
+                log=tmp_path / f"replay-{number}.log",
+                environment=clean_environment(),
+                directory=tmp_path,
+            )
+            running.callback(process.close)
+            return process
+
+        yield start
+
+
+@pytest.fixture
+def dead(
+    connector: Any, settings: dict[str, Any], eventually: Any, topic: str, produce: Any
+) -> Callable[..., None]:
+    """``dead(records, letters)``: run the connector until so many of these are dead letters."""
+
+    def run(records: list[Any], letters: int) -> None:
+        produce(topic, records)
+        running = connector(settings)
+        eventually(
+            lambda: (
+                running.metric("processor_records_in_flight") == 0
+                and running.metric("processor_records_consumed_total") >= len(records)
+            ),
+            timeout_s=90,
+        )
+        assert running.metric("processor_records_dead_lettered_total") == letters
+        assert running.stop() == 0
+
+    return run
+
+
+@pytest.fixture
+def mapping(settings: dict[str, Any], tmp_path: Path) -> Callable[..., None]:
+    """``mapping("pointsIssued", "loyalty", right, wrong)``: an own mapping set with a mistake.
+
+    ``mapping("pointsIssued", "loyalty")`` mends it.
+    """
+    schemas = tmp_path / "schemas"
+    shutil.copytree(builtin_directory() / "common", schemas / "common")
+    settings["schemas"] = {"directory": str(schemas)}
+
+    def change(event: str, target: str, right: str = "", wrong: str = "") -> None:
+        if not (schemas / event).exists():
+            shutil.copytree(builtin_directory() / event, schemas / event)
+        text = (builtin_directory() / event / f"to-{target}.json").read_text()
+        assert right in text
+        (schemas / event / f"to-{target}.json").write_text(text.replace(right, wrong))
+
+    return change
+
+
+@pytest.fixture
+def resolutions(settings: dict[str, Any]) -> Callable[[], Resolutions]:
+    """``resolutions()``: what was done about each letter, as the state topic has it now."""
+    return lambda: Resolutions(
+        StateTopic(Settings.model_validate(settings), "test").read().values(), {}
+    )
+
+
+def of_customer(capillary: Any, name: str, customer: int, **data: Any) -> dict[str, Any]:
+    event: dict[str, Any] = capillary.events.of(name)
+    event["data"]["customerIdentifiers"] = {"customerId": customer}
+    event["data"] |= data
+    return event
+
+
+def header(message: Any, name: str) -> str:
+    return next(value.decode() for key, value in reversed(message.headers()) if key == name)
+
+
+def place(message: Any) -> tuple[int, int]:
+    return message.partition(), message.offset()
+
+
+BREAK_LOYALTY = ("pointsIssued", "loyalty", '"data.programCurrentPoints"', '"eventId"')
+
+
+def test_every_letter_comes_to_what_was_foretold(
+    topic: str, settings: dict[str, Any], capillary: Any, dead: Any, dlq: Any, simulator: Any,
+    read_topic: Any, mapping: Any, resolutions: Any, tmp_path: Path,
+) -> None:  # fmt: skip
+    mapping(*BREAK_LOYALTY)
+    settings["converter"] = {"on_unknown_event": "dead_letter"}
+    points = [of_customer(capillary, "pointsIssued", CUSTOMERS + n) for n in range(1_300)]
+    old = [of_customer(capillary, "pointsIssued", CUSTOMERS + n) for n in range(100)]
+    only_aep = [of_customer(capillary, "transactionAdded", REFUSED + n) for n in range(160)]
+    unknown = [
+        {"value": json.dumps({**points[n], "eventName": f"pointsTeleported{n % 3}"}).encode()}
+        for n in range(60)
+    ]
+    undecodable = [{"key": b"u%d" % n, "value": b"\x00\x00"} for n in range(400)]
+    refuse = [{
+        "scope": "batch", "count": "until_reset", "refuse": {"status": 400, "message": "no"},
+        "match": {"event_id": [event["eventId"] for event in only_aep]},
+    }]  # fmt: skip
+    simulator.faults(refuse)
+    good = [capillary.record(event) for event in (*old, *points, *only_aep)]
+    records = [*good, *unknown, *undecodable]
+    dead(records, letters=len(records))
+    assert len(records) >= 2_000
+    before = simulator.received()
+
+    mapping("pointsIssued", "loyalty")
+    settings["converter"] = {"on_unknown_event": "filter"}
+    refuse[0]["match"]["event_id"] = [event["eventId"] for event in only_aep[::2]]
+    simulator.faults(refuse, instead=True)
+    plan_file = tmp_path / "plan.json"
+    plan = dlq("replay", "--plan", plan_file)
+    assert simulator.received() == before
+    done = dlq("replay", "--plan", plan_file, "--execute", status=3)
+    sent = simulator.received()
+    again = dlq("replay", "--plan", plan_file, "--execute", status=3)
+
+    assert plan["chosen"] == len(records) == load(plan_file).chosen.count
+    assert (plan["would_pass"], plan["unknown_until_sent"]) == (1_300, 160)
+    assert (plan["stale"], plan["filtered"]) == (100, {"unknown_event": 60})
+    assert [(kind["code"], kind["count"]) for kind in plan["would_fail"]] == [
+        ("decode.framing", 400)
+    ]
+    assert plan_file.stat().st_mode & 0o777 == 0o600
+    assert (done["delivered"], done["stale"], done["not_sent"]) == (1_380, 100, 0)
+    assert done["failed"] == {"decode.framing": 400, "delivery.refused": 80}
+    assert (again["chosen"], again["stale"], again["delivered"]) == (100, 100, 0)
+    assert again["left_resolved"] == len(records) - 100
+    assert simulator.received() == sent
+
+    found, pairs = resolutions(), Counter[tuple[str, str]]()
+    for expected, chosen in load(plan_file).letters.items():
+        for partition, offsets in chosen.by_partition.items():
+            for start, end in offsets.runs():
+                for offset in range(start, end):
+                    became = found.of(partition, offset)
+                    label = "open" if became is None else became.outcome.label
+                    pairs[":".join(filter(None, (expected.expected, expected.code))), label] += 1
+    assert pairs == {
+        ("would_pass", "replayed:delivered"): 1_300,
+        ("unknown_until_sent", "replayed:delivered"): 80,
+        ("unknown_until_sent", "replayed:failed:delivery.refused"): 80,
+        ("would_fail:decode.framing", "replayed:failed:decode.framing"): 400,
+        ("filtered", "replayed:filtered:unknown_event"): 60,
+        ("stale", "open"): 100,
+    }
+    letters = {place(letter): letter for letter in read_topic(f"{topic}.dlq")}
+    wrong = {event["eventId"] for event in only_aep[::2]}
+    for (partition, offset), letter in letters.items():
+        became = found.of(TopicPartition(f"{topic}.dlq", partition), offset)
+        if header(letter, "processor.code") == "delivery.refused" and became is not None:
+            refused = became.outcome.word == "failed"
+            assert refused == (header(letter, "processor.event.id") in wrong)
+
+
+def test_old_news_does_not_overwrite_newer_unless_one_says_so(
+    capillary: Any, dead: Any, dlq: Any, simulator: Any, mapping: Any, topic: str, produce: Any,
+    resolutions: Any, connector: Any, settings: dict[str, Any], eventually: Any,
+) -> None:  # fmt: skip
+    mapping(*BREAK_LOYALTY)
+    old = of_customer(capillary, "pointsIssued", CUSTOMERS, programCurrentPoints=100)
+    keyless = of_customer(capillary, "pointsIssued", CUSTOMERS + 1, programCurrentPoints=100)
+    alone = of_customer(capillary, "pointsIssued", CUSTOMERS + 2, programCurrentPoints=100)
+    records = [
+        capillary.record(old),
+        {**capillary.record(keyless), "key": None},
+        {**capillary.record(alone), "key": None},
+    ]
+    dead([{**record, "partition": 0} for record in records], letters=3)
+    mapping("pointsIssued", "loyalty")
+    newer = of_customer(capillary, "pointsIssued", CUSTOMERS, programCurrentPoints=250)
+    newer_keyless = of_customer(capillary, "pointsIssued", CUSTOMERS + 1, programCurrentPoints=250)
+    produce(
+        topic,
+        [capillary.record(newer), {**capillary.record(newer_keyless), "key": None}],
+        partition=0,
+    )
+    running = connector(settings)
+    eventually(lambda: len(simulator.accepted("loyalty")) == 2)
+    assert running.stop() == 0
+
+    def balances() -> list[int]:
+        entities = [row["entity"] for row in simulator.profiles("dataset-of-loyalty")]
+        return sorted(entity["loyalty"]["points"] for entity in entities)
+
+    plan = dlq("replay")
+    done = dlq("replay", "--execute", status=3)
+
+    assert (plan["stale"], plan["would_pass"]) == (2, 1)
+    assert (done["stale"], done["delivered"], done["failed"]) == (2, 1, {})
+    assert balances() == [100, 250, 250]
+    allowed = dlq("replay", "--allow-stale")
+    assert (allowed["would_pass"], allowed["stale_allowed"]) == (2, 2)
+    sent = dlq("replay", "--allow-stale", "--execute")
+    assert (sent["delivered"], sent["stale_sent"]) == (2, 2)
+    assert "overwrites" in sent["stderr"]
+    assert balances() == [100, 100, 100]
+    assert dlq("replay", "--execute")["chosen"] == 0
