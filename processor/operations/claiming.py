@@ -1,12 +1,13 @@
 """Claims the letters of a run in the state topic, holds the claim while it runs, and lets it go."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from processor.errors import ProcessorError
 from processor.kafka.state_entry import Document, Entry
-from processor.operations.chosen import Chosen
+from processor.operations.chosen import Chosen, Offsets
 from processor.operations.claims import (
     HOLDS_MS,
     Claim,
@@ -19,7 +20,9 @@ from processor.operations.claims import (
     rivals,
     share,
 )
-from processor.operations.own_process import is_gone
+from processor.operations.own_process import is_gone, this_process, user_at_host
+from processor.operations.reading import Spans
+from processor.operations.runs import both
 
 LATE_S = HOLDS_MS / 2_000
 """A claim renewed later than this may have been taken for over: one looks."""
@@ -35,8 +38,8 @@ class State(Protocol):
         """Write entries; they are acknowledged."""
 
 
-class Running(ProcessorError):
-    """The same replay is at work in another process."""
+class StillRunning(ProcessorError):
+    """Somebody is at work on what was meant."""
 
 
 class Claiming:
@@ -105,6 +108,23 @@ class Claiming:
         return read_claims(read.values()), ours.timestamp_ms if ours is not None else 0
 
 
+@contextmanager
+def claiming(state: State, what: str, run: str) -> Iterator[Claiming]:
+    """A claim of this process that is let go at the end, whatever happens.
+
+    Args:
+        state: where it stands.
+        what: for people: the id of the replay, or of the action.
+        run: an id of this attempt alone.
+    """
+    claim = Claiming(state, Claimant(run, what, user_at_host(), this_process()))
+    try:
+        yield claim
+    finally:
+        with suppress(ProcessorError):  # then it ends by itself
+            claim.release()
+
+
 def running(
     entries: Mapping[str, Entry], what: str, *, gone: Callable[[str], bool] = is_gone
 ) -> Claimant | None:
@@ -115,8 +135,22 @@ def running(
         what: the replay's id.
         gone: whether a process has certainly ended.
     """
-    now_ms = time.time_ns() // 1_000_000
-    for claim in read_claims(entries.values()):
-        if claim.who.what == what and claim.until_ms > now_ms and not gone(claim.who.process):
+    return next((c.who for c in _live(entries, gone) if c.who.what == what), None)
+
+
+def at_work(
+    entries: Mapping[str, Entry], spans: Spans, *, gone: Callable[[str], bool] = is_gone
+) -> Claimant | None:
+    """Who is at work on letters within these spans; `None`: nobody. Likewise only a hint."""
+    for claim in _live(entries, gone):
+        start, end = spans.get(claim.partition, (0, 0))
+        if len(both(claim.offsets, Offsets.of(start, end) if start < end else Offsets())):
             return claim.who
     return None
+
+
+def _live(entries: Mapping[str, Entry], gone: Callable[[str], bool]) -> Iterator[Claim]:
+    now_ms = time.time_ns() // 1_000_000
+    for claim in read_claims(entries.values()):
+        if claim.until_ms > now_ms and not gone(claim.who.process):
+            yield claim

@@ -1,5 +1,6 @@
 """What is said of a replay of dead letters: before, of what would come of it, and after."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,9 +43,7 @@ class Left:
             "left_superseded": self.choice.superseded,
             "left_resolved": self.choice.resolved + self.resolved,
             "left_gone": self.gone,
-            "left_claimed": [
-                {"replay_id": who.what, "by": who.by, "count": count} for who, count in self.claimed
-            ],
+            "left_claimed": claimed_rows(dict(self.claimed)),
         }
 
     def lines(self) -> tuple[str, ...]:
@@ -57,10 +56,7 @@ class Left:
             counted(self.choice.superseded, superseded),
             counted(self.choice.resolved + self.resolved, resolved),
             counted(self.gone, "of the plan are no longer there"),
-            *(
-                counted(count, f"left alone: {who.what} of {who.by} has claimed them")
-                for who, count in self.claimed
-            ),
+            *claimed_lines(dict(self.claimed)),
         )
         return tuple(filter(None, lines))
 
@@ -133,3 +129,16 @@ def _stale_lines(later: LaterRecords) -> tuple[str, ...]:
         for why, count in later.untold.most_common()
     )
     return tuple(filter(None, (counted(later.allowed, allowed), *told_not)))
+
+
+def claimed_rows(others: Mapping[Claimant, int]) -> list[dict[str, Any]]:
+    """Who has letters that were meant, and how many, for programs."""
+    return [{"replay_id": w.what, "by": w.by, "count": count} for w, count in others.items()]
+
+
+def claimed_lines(others: Mapping[Claimant, int]) -> tuple[str, ...]:
+    """The same for people."""
+    return tuple(
+        counted(count, f"left alone: {who.what} of {who.by} has claimed them")
+        for who, count in others.items()
+    )

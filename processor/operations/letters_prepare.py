@@ -6,11 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from processor.errors import Misconfigured, ProcessorError
+from processor.errors import Misconfigured
 from processor.kafka.state import StateTopic
 from processor.operations.bounds import Bounds
 from processor.operations.chosen import Chosen
-from processor.operations.claiming import running
+from processor.operations.claiming import StillRunning, running
 from processor.operations.later_records import LaterRecords
 from processor.operations.letters import Criteria, Found, is_letter_topic, scan
 from processor.operations.letters_choice import choose
@@ -33,10 +33,6 @@ from processor.record import TopicPartition
 from processor.settings import Settings
 
 NO_LIMIT = 2**31
-
-
-class StillRunning(ProcessorError):
-    """The same replay is at work in another process."""
 
 
 class Letters:

@@ -2,20 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from processor.errors import ProcessorError
 from processor.kafka.letter import now_rfc3339
 from processor.operations.chosen import Chosen
-from processor.operations.claiming import Claiming, State
-from processor.operations.claims import Claimant
+from processor.operations.claiming import Claiming, State, claiming
 from processor.operations.later_records import LaterRecords
 from processor.operations.letters_forecast import Left, done, forecast, nothing_done
 from processor.operations.letters_run import LetterRun, counts_of
 from processor.operations.letters_state import Known, Meant, left, tidy
 from processor.operations.letters_story import Stories
-from processor.operations.own_process import this_process, user_at_host
+from processor.operations.own_process import user_at_host
 from processor.operations.plan_file import Plan
 from processor.operations.reading import Reader
 from processor.operations.rehearsal import predict, rehearsing
@@ -130,7 +127,7 @@ class LetterReplay:
             return nothing_done(self.left)
         async with rehearsing(self._settings) as rehearsal:
             await self._later.look(rehearsal, self.left.choice.keyless)
-            with self._claim() as claim:
+            with claiming(self._state, self.run.id, new_replay_id()) as claim:
                 got, entries = claim.take(self.letters)
                 now = self.known.again(entries)
                 letters = left(got.ours, now.resolutions, self.meant)
@@ -174,16 +171,6 @@ class LetterReplay:
         finally:
             await asyncio.to_thread(company.close, outcome)
         return outcome
-
-    @contextmanager
-    def _claim(self) -> Iterator[Claiming]:
-        who = Claimant(new_replay_id(), self.run.id, user_at_host(), this_process())
-        claim = Claiming(self._state, who)
-        try:
-            yield claim
-        finally:
-            with suppress(ProcessorError):  # then it ends by itself
-                claim.release()
 
     def _record(self, now: Known, letters: Chosen) -> ReplayRecord:
         """The record of this replay, with what it had done before."""

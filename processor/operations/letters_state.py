@@ -13,7 +13,7 @@ from processor.operations.claiming import State
 from processor.operations.plan_file import Origin
 from processor.operations.resolutions import Resolution, Resolutions, Word
 from processor.operations.runs import of_any
-from processor.record import TopicPartition
+from processor.record import Position, TopicPartition
 from processor.settings import Settings
 
 ACTIONS = ("open", "replayed", "discarded", "any")
@@ -33,6 +33,12 @@ class Known:
     origin: Origin
     entries: Mapping[str, Entry]
     resolutions: Resolutions
+
+    def is_open(self, letter: Position) -> bool:
+        """Whether something is still to be done about a letter."""
+        return self.resolutions.is_open(
+            TopicPartition(letter.topic, letter.partition), letter.offset
+        )
 
     def again(self, entries: Mapping[str, Entry]) -> "Known":
         """The same, by what the state topic holds now."""

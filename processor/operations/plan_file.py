@@ -91,6 +91,16 @@ class Plan:
         return hashlib.sha256(content).hexdigest()
 
 
+def require_new(path: Path, *, force: bool) -> None:
+    """Say now that a plan could not be written there later.
+
+    Raises:
+        Misconfigured: something is there.
+    """
+    if path.exists() and not force:
+        raise Misconfigured(f"{path} exists; --execute replays a plan, --force replaces it.")
+
+
 def save(plan: Plan, path: Path, *, force: bool) -> None:
     """Write a plan, for us alone.
 
@@ -102,15 +112,12 @@ def save(plan: Plan, path: Path, *, force: bool) -> None:
     Raises:
         Misconfigured: something is there, or it cannot be written.
     """
+    require_new(path, force=force)
     flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
     try:
         with os.fdopen(os.open(path, flags, FOR_US_ALONE), "wb") as file:
             os.fchmod(file.fileno(), FOR_US_ALONE)
             file.write(orjson.dumps(plan.document(), option=orjson.OPT_INDENT_2) + b"\n")
-    except FileExistsError:
-        raise Misconfigured(
-            f"{path} exists; --execute replays a plan, --force replaces it."
-        ) from None
     except OSError as error:
         raise Misconfigured(f"{path} cannot be written: {error.strerror}.") from error
 

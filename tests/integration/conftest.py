@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -267,6 +273,19 @@ def read_topic(broker: Broker, fresh_name: Callable[[str], str]) -> Callable[[st
             consumer.close()
 
     return read
+
+
+@pytest.fixture
+def offsets_of(broker: Broker) -> Callable[[str], dict[tuple[str, int], int]]:
+    """``offsets_of(group)``: what a group has committed."""
+
+    def ask(group: str) -> dict[tuple[str, int], int]:
+        admin = broker.admin()
+        wanted = [ConsumerGroupTopicPartitions(group)]
+        found = admin.list_consumer_group_offsets(wanted)[group].result().topic_partitions
+        return {(p.topic, p.partition): p.offset for p in found}
+
+    return ask
 
 
 class Capillary:

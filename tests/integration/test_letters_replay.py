@@ -5,6 +5,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from processor.kafka.state import StateTopic
 from processor.local.process import Process
 from processor.local.programs import clean_environment, processor_command, toml
 from processor.operations.plan_file import load
+from processor.operations.replay_records import read_replays
 from processor.operations.resolutions import Resolutions
 from processor.record import TopicPartition
 from processor.schemas.folder import builtin_directory
@@ -120,9 +122,7 @@ def mapping(settings: dict[str, Any], tmp_path: Path) -> Callable[..., None]:
 @pytest.fixture
 def resolutions(settings: dict[str, Any]) -> Callable[[], Resolutions]:
     """``resolutions()``: what was done about each letter, as the state topic has it now."""
-    return lambda: Resolutions(
-        StateTopic(Settings.model_validate(settings), "test").read().values(), {}
-    )
+    return lambda: Resolutions(state_of(settings).values(), {})
 
 
 def of_customer(capillary: Any, name: str, customer: int, **data: Any) -> dict[str, Any]:
@@ -132,8 +132,19 @@ def of_customer(capillary: Any, name: str, customer: int, **data: Any) -> dict[s
     return event
 
 
+def refusing(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "scope": "batch",
+            "count": "until_reset",
+            "refuse": {"status": 400, "message": "no"},
+            "match": {"event_id": [event["eventId"] for event in events]},
+        }
+    ]
+
+
 def header(message: Any, name: str) -> str:
-    return next(value.decode() for key, value in reversed(message.headers()) if key == name)
+    return str(next(v.decode() for key, v in reversed(message.headers()) if key == name))
 
 
 def place(message: Any) -> tuple[int, int]:
@@ -157,11 +168,7 @@ def test_every_letter_comes_to_what_was_foretold(
         for n in range(60)
     ]
     undecodable = [{"key": b"u%d" % n, "value": b"\x00\x00"} for n in range(400)]
-    refuse = [{
-        "scope": "batch", "count": "until_reset", "refuse": {"status": 400, "message": "no"},
-        "match": {"event_id": [event["eventId"] for event in only_aep]},
-    }]  # fmt: skip
-    simulator.faults(refuse)
+    simulator.faults(refusing(only_aep))
     good = [capillary.record(event) for event in (*old, *points, *only_aep)]
     records = [*good, *unknown, *undecodable]
     dead(records, letters=len(records))
@@ -170,8 +177,7 @@ def test_every_letter_comes_to_what_was_foretold(
 
     mapping("pointsIssued", "loyalty")
     settings["converter"] = {"on_unknown_event": "filter"}
-    refuse[0]["match"]["event_id"] = [event["eventId"] for event in only_aep[::2]]
-    simulator.faults(refuse, instead=True)
+    simulator.faults(refusing(only_aep[::2]), instead=True)
     plan_file = tmp_path / "plan.json"
     plan = dlq("replay", "--plan", plan_file)
     assert simulator.received() == before
@@ -210,8 +216,8 @@ def test_every_letter_comes_to_what_was_foretold(
     }
     letters = {place(letter): letter for letter in read_topic(f"{topic}.dlq")}
     wrong = {event["eventId"] for event in only_aep[::2]}
-    for (partition, offset), letter in letters.items():
-        became = found.of(TopicPartition(f"{topic}.dlq", partition), offset)
+    for (number, offset), letter in letters.items():
+        became = found.of(TopicPartition(f"{topic}.dlq", number), offset)
         if header(letter, "processor.code") == "delivery.refused" and became is not None:
             refused = became.outcome.word == "failed"
             assert refused == (header(letter, "processor.event.id") in wrong)
@@ -260,3 +266,158 @@ def test_old_news_does_not_overwrite_newer_unless_one_says_so(
     assert "overwrites" in sent["stderr"]
     assert balances() == [100, 100, 100]
     assert dlq("replay", "--execute")["chosen"] == 0
+
+
+def test_one_that_was_killed_is_resumed_and_each_letter_has_its_end(
+    topic: str, settings: dict[str, Any], capillary: Any, dead: Any, dlq: Any, simulator: Any,
+    read_topic: Any, started: Any, eventually: Any, offsets_of: Any, resolutions: Any,
+) -> None:  # fmt: skip
+    settings["delivery"] |= {"batch_max_records": 5, "max_in_flight": 2}
+    events = [of_customer(capillary, "pointsIssued", REFUSED + n) for n in range(120)]
+    wrong, right = events[::10], [event for n, event in enumerate(events) if n % 10]
+    simulator.faults(refusing(events))
+    dead([capillary.record(event) for event in events], letters=120)
+    live = offsets_of(f"connect-{settings['name']}")
+    slow = {"scope": "batch", "latency_ms": 60, "count": "until_reset"}
+    simulator.faults([slow, *refusing(wrong)], instead=True)
+    process = started("replay", "--execute")
+    eventually(lambda: len(simulator.accepted("event")) >= 30, timeout_s=90)
+
+    process.kill()
+    killed = {row["_id"] for row in simulator.accepted("event")}
+    (replay_id,) = replays(settings)
+    done = dlq("replay", "--resume", replay_id, "--execute", status=3)
+
+    assert len(killed) < 108
+    assert done["replay_id"] == replay_id
+    assert done["chosen"] + done["left_resolved"] + done["left_superseded"] == 120
+    for inlet in ("event", "loyalty"):
+        rows = simulator.accepted(inlet)
+        assert {row["_id"] for row in rows} == {event["eventId"] for event in right}
+    letters = read_topic(f"{topic}.dlq")
+    again = [letter for letter in letters if header(letter, "processor.replay.count") == "1"]
+    assert {header(letter, "processor.event.id") for letter in again} == {
+        event["eventId"] for event in wrong
+    }
+    found = resolutions()
+    for letter in letters:
+        became = found.of(TopicPartition(f"{topic}.dlq", letter.partition()), letter.offset())
+        if header(letter, "processor.replay.count") == "0":
+            failed = header(letter, "processor.event.id") in {event["eventId"] for event in wrong}
+            assert became is not None or failed
+    assert offsets_of(f"connect-{settings['name']}") == live
+    finished = dlq("replay", "--resume", replay_id, "--execute")
+    assert finished["chosen"] == 0
+
+
+def test_two_people_who_replay_the_same_letters_do_it_once(
+    settings: dict[str, Any], capillary: Any, dead: Any, simulator: Any, started: Any,
+    eventually: Any,
+) -> None:  # fmt: skip
+    settings["delivery"] |= {"batch_max_records": 20}
+    events = [of_customer(capillary, "pointsIssued", REFUSED + n) for n in range(300)]
+    simulator.faults(refusing(events))
+    dead([capillary.record(event) for event in events], letters=300)
+    simulator.faults(
+        [{"scope": "batch", "connection": "hang", "count": "until_reset"}], instead=True
+    )
+    before = len(simulator.accepted())
+
+    both = [started("replay", "--execute") for _ in range(2)]
+    # One sends, and is kept waiting; the other finds that there is nothing left for it.
+    eventually(lambda: any(not process.running for process in both), timeout_s=60)
+    assert len(simulator.accepted()) == before
+    simulator.faults_over()
+    statuses = sorted(process.wait(120) or 0 for process in both)
+
+    outcomes = [json.loads(process.output().splitlines()[-1]) for process in both]
+    assert statuses == [0, 3]
+    assert sorted(done.get("delivered", 0) for done in outcomes) == [0, 300]
+    (claimed,) = [row for done in outcomes for row in done["left_claimed"]]
+    assert claimed["count"] == 300
+    assert claimed["replay_id"] in {done.get("replay_id") for done in outcomes}
+    for inlet in ("event", "loyalty"):
+        counts = Counter(row["_id"] for row in simulator.accepted(inlet))
+        assert counts == {event["eventId"]: 1 for event in events}
+
+
+def test_discarded_letters_are_left_and_a_purge_spares_open_ones(
+    topic: str, capillary: Any, dead: Any, dlq: Any, simulator: Any, read_topic: Any, run_cli: Any,
+    config: Any, settings: dict[str, Any],
+) -> None:  # fmt: skip
+    events = [of_customer(capillary, "transactionAdded", REFUSED + n) for n in range(3)]
+    simulator.faults(refusing(events))
+    undecodable = [{"key": b"u%d" % n, "value": b"\x00\x00"} for n in range(5)]
+    dead([*map(capillary.record, events), *undecodable], letters=8)
+    letters = read_topic(f"{topic}.dlq")
+    discard = ("discard", "--code", "decode.framing", "--reason", "of a test")
+
+    dry = dlq(*discard)
+    assert dlq("replay")["chosen"] == 8
+    done = dlq(*discard, "--execute")
+    again = dlq(*discard, "--execute")
+
+    assert (dry["chosen"], dry["kinds"][0]["count"]) == (5, 5)
+    assert done["discarded"] == 5
+    assert (again["discarded"], again["left_resolved"]) == (0, 5)
+    assert (dlq("replay")["chosen"], dlq("replay")["left_resolved"]) == (3, 5)
+    assert len(read_topic(f"{topic}.dlq")) == len(letters)
+    entries = [entry.document for entry in state_of(settings).values() if entry.document]
+    assert {entry["reason"] for entry in entries if entry.get("action")} == {"of a test"}
+
+    latest_ms = max(letter.timestamp()[1] for letter in letters)
+    moment = datetime.fromtimestamp(latest_ms / 1000 + 0.001, UTC)
+    purge = ("purge", "--topic", topic, "--before", moment.isoformat())
+    looked = dlq(*purge)
+    refused = run_cli("dlq", *purge, "--execute", "--config", config())
+    assert (looked["letters"], looked["open"], len(looked["first_open"])) == (8, 3, 3)
+    assert (refused.status, "3 of the 8" in refused.stderr) == (2, True)
+    assert len(read_topic(f"{topic}.dlq")) == 8
+    dlq(*purge, "--open-too", "--execute")
+    assert read_topic(f"{topic}.dlq") == []
+    assert not [key for key in state_of(settings) if key.startswith("resolution/")]
+
+
+def test_a_plan_of_others_or_of_a_topic_that_is_no_more_is_refused(
+    topic: str, capillary: Any, dead: Any, dlq: Any, run_cli: Any, config: Any, broker: Any,
+    settings: dict[str, Any], tmp_path: Path, simulator: Any, eventually: Any,
+) -> None:  # fmt: skip
+    dead([{"key": b"k", "value": b"\x00\x00"}], letters=1)
+    path = tmp_path / "plan.json"
+    dlq("replay", "--plan", path)
+    document = json.loads(path.read_text())
+
+    def refused(*more: str) -> str:
+        ran = run_cli("dlq", "replay", "--plan", path, *more, "--config", config())
+        assert (ran.status, ran.stdout) == (2, "")
+        return str(ran.stderr)
+
+    assert "exists" in refused()
+    assert "no other option" in refused("--execute", "--code", "decode.framing")
+    for change, words in (
+        ({"connector": "other"}, "of the connector other"),
+        ({"cluster_id": "other"}, "the Kafka cluster other"),
+        ({"version": 2}, "version 2"),
+        ({"kind": "records"}, "no plan"),
+        ({"count": 7}, "damaged"),
+        ({"letters": [{**document["letters"][0], "topic": topic}]}, "no dead-letter topic"),
+    ):
+        path.write_text(json.dumps({**document, **change}))
+        assert words in refused("--execute")
+    path.write_text(json.dumps(document))
+    admin = broker.admin()
+    admin.delete_topics([f"{topic}.dlq"])[f"{topic}.dlq"].result()
+    eventually(lambda: f"{topic}.dlq" not in admin.list_topics().topics)
+    assert "does not exist any more" in refused("--execute")
+    broker.create_topic(f"{topic}.dlq", partitions=2)
+    assert "was deleted" in refused("--execute")
+    dlq("replay", "--plan", path, "--force")
+    assert simulator.received() == []
+
+
+def state_of(settings: dict[str, Any]) -> dict[str, Any]:
+    return dict(StateTopic(Settings.model_validate(settings), "test").read())
+
+
+def replays(settings: dict[str, Any]) -> list[str]:
+    return list(read_replays(state_of(settings).values()))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions
 
 from processor.local.process import Process
 from processor.local.programs import clean_environment, processor_command, toml
@@ -38,19 +37,6 @@ def config(settings: dict[str, Any], tmp_path: Path) -> Callable[[], Path]:
         return path
 
     return write
-
-
-@pytest.fixture
-def offsets_of(broker: Any) -> Callable[[str], dict[tuple[str, int], int]]:
-    """``offsets_of(group)``: what a group has committed."""
-
-    def ask(group: str) -> dict[tuple[str, int], int]:
-        admin = broker.admin()
-        wanted = [ConsumerGroupTopicPartitions(group)]
-        found = admin.list_consumer_group_offsets(wanted)[group].result().topic_partitions
-        return {(p.topic, p.partition): p.offset for p in found}
-
-    return ask
 
 
 @pytest.fixture
@@ -193,9 +179,7 @@ def test_what_fails_again_is_replayed_once_a_run_and_no_more_often_than_allowed(
     last = [letter for letter in letters if header(letter, "processor.replay.count") == "2"]
     places = [f"{letter.topic()}:{letter.partition()}:{letter.offset()}" for letter in last]
     options = [option for place in places for option in ("--offset", place)]
-    mended = said(
-        run_cli(*replay[:3], "--allow-stale", "--json", *options, "--config", config())
-    )
+    mended = said(run_cli(*replay[:3], "--allow-stale", "--json", *options, "--config", config()))
     assert mended["delivered"] == 2
     assert {row["inlet"] for row in simulator.accepted()} == {"event", "loyalty"}
 

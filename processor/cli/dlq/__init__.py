@@ -2,14 +2,14 @@
 
 import typer
 
-from processor.cli.dlq import export, look, replay, stats
+from processor.cli.dlq import discard, export, look, purge, replay, stats
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     dlq = typer.Typer(
-        name="dlq", help="Dead letters: look at them, and replay them.", no_args_is_help=True
+        name="dlq", help="Dead letters: look at them, replay or discard them.", no_args_is_help=True
     )
-    for group in (stats, look, export, replay):
+    for group in (stats, look, export, replay, discard, purge):
         group.register(dlq)
     app.add_typer(dlq)

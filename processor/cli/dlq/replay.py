@@ -84,8 +84,10 @@ def replay_letters(
     settings = open_settings(config)
     from processor.operations.letters_prepare import Letters
     from processor.operations.letters_replay import How
-    from processor.operations.plan_file import save
+    from processor.operations.plan_file import require_new, save
 
+    if plan is not None and not execute:
+        require_new(plan, force=force)
     choosing = Letters(settings, How(max_replays, allow_stale, rate))
     replay = _chosen(choosing, letters, bounds, plan if execute else None, resume)
     for warning in replay.warnings():

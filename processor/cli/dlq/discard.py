@@ -1,0 +1,48 @@
+"""``processor dlq discard``: nothing more is to be done about these."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from processor.cli.app import Config, Json, open_settings
+from processor.cli.options import BOUNDS, LETTERS, Execute, grouped, print_report, progress_bar
+
+
+def register(dlq: typer.Typer) -> None:
+    """Add the command."""
+    dlq.command(
+        "discard",
+        epilog="Example: processor dlq discard --event pointsIssued --code decode.truncated "
+        '--reason "test data of the migration" --execute',
+    )(discard_letters)
+
+
+@grouped(letters=LETTERS, bounds=BOUNDS)
+def discard_letters(
+    *,
+    letters: dict[str, Any],
+    bounds: dict[str, Any],
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why; whoever looks later reads it.")
+    ],
+    config: Config = None,
+    execute: Execute = False,
+    as_json: Json = False,
+) -> None:
+    """Say of open dead letters that nothing more is to be done about them.
+
+    They stay in Kafka, and are no longer listed or replayed unless one asks for them. Exits with 3
+    when somebody replays some of them now; those are left alone.
+    """
+    settings = open_settings(config)
+    from processor.operations.bounds import BoundOptions
+    from processor.operations.letters_discard import prepare
+    from processor.operations.letters_options import LetterOptions
+
+    limits = BoundOptions(**bounds).read(datetime.now(UTC))
+    with progress_bar("Looking", None) as bar:
+        discard = prepare(
+            settings, LetterOptions(**letters), limits, reason=reason, looked_at=bar.show
+        )
+    print_report(discard.execute() if execute else discard.describe(), as_json=as_json)
