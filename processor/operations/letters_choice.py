@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 from processor.operations.chosen import Chosen
 from processor.operations.letters import Criteria, Found
+from processor.operations.letters_meant import Decoding
 from processor.operations.reading import Spans, everything
-from processor.record import Position, TopicPartition
+from processor.operations.where import Where
+from processor.record import Position, Record, TopicPartition
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ def choose(
     max_replays: int,
     within: Chosen | None = None,
     wanted: Callable[[TopicPartition, int], bool] = everything,
+    holds: Callable[[Found], bool] = lambda _found: True,
     meant: Callable[[Found], None] = lambda _found: None,
 ) -> Choice:
     """Choose the letters to replay; only their coordinates are kept, about 40 bytes each.
@@ -54,12 +57,31 @@ def choose(
         max_replays: letters that were replayed so often are left alone.
         within: only these; `None`: any.
         wanted: whether anything is to be done about the letter at an offset of a partition.
+        holds: whether what is asked of its event holds; asked last.
         meant: called for each letter that may be among the chosen.
     """
-    choosing = _Choosing(spans, criteria, max_replays, within=within, wanted=wanted, meant=meant)
+    choosing = _Choosing(
+        spans, criteria, max_replays, within=within, wanted=wanted, holds=holds, meant=meant
+    )
     for found in letters:
         choosing.look_at(found)
     return choosing.choice()
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """Asks for fields of the decoded event; all have to hold."""
+
+    conditions: tuple[Where, ...]
+    events: Decoding
+
+    def __call__(self, found: Found) -> bool:
+        """Whether the event of a letter, which is whole, has them."""
+        letter, place = found.letter, found.position
+        event = self.events.event(
+            Record(*place, found.timestamp_ms, letter.key, letter.value, letter.headers)
+        )
+        return event is not None and all(where.holds(event) for where in self.conditions)
 
 
 Moment = tuple[int, int]
@@ -81,6 +103,7 @@ class _Choosing:
         *,
         within: Chosen | None,
         wanted: Callable[[TopicPartition, int], bool],
+        holds: Callable[[Found], bool],
         meant: Callable[[Found], None],
     ) -> None:
         self._spans = spans
@@ -88,6 +111,7 @@ class _Choosing:
         self._max_replays = max_replays
         self._within = within
         self._wanted = wanted
+        self._holds = holds
         self._note = meant
         self._numbers: dict[TopicPartition, int] = {}
         self._meant = [array("q") for _ in range(5)]
@@ -112,6 +136,8 @@ class _Choosing:
             return
         if not self._wanted(partition, place.offset):
             self._resolved += 1
+            return
+        if not self._holds(found):
             return
         if letter.replay_count >= self._max_replays:
             self._over_limit.add((self._number(place), place.offset))

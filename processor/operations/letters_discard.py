@@ -2,27 +2,30 @@
 
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
 
 from processor.errors import Code, Misconfigured
 from processor.kafka.letter import now_rfc3339
 from processor.kafka.state import StateTopic
-from processor.operations.bounds import Bounds
 from processor.operations.chosen import Chosen
 from processor.operations.claiming import State, claiming
 from processor.operations.claims import Share
 from processor.operations.letters import scan
+from processor.operations.letters_choice import Holds
+from processor.operations.letters_events import decoding
 from processor.operations.letters_forecast import claimed_lines, claimed_rows
-from processor.operations.letters_options import LetterOptions, locate
-from processor.operations.letters_state import Known, Meant, known, left, tidy
+from processor.operations.letters_meant import LookOptions
+from processor.operations.letters_options import locate
+from processor.operations.letters_state import Known, Wanted, known, left, tidy
 from processor.operations.own_process import user_at_host
 from processor.operations.reading import Reader
 from processor.operations.replay_report import Report, counted
 from processor.operations.replaying import EXIT_SOME_FAILED, new_replay_id
 from processor.operations.resolutions import Outcome, Place, Resolved, Word
 from processor.operations.runs import pieces
+from processor.operations.where import where
 from processor.settings import Settings
 
 REASON_CHARACTERS = 1_000
@@ -76,7 +79,7 @@ class Discard:
         with claiming(self._state, f"discard {action}", action) as claim:
             got, entries = claim.take(self.letters)
             now = self._known.again(entries)
-            letters = left(got.ours, now.resolutions, Meant())
+            letters = left(got.ours, now.resolutions, Wanted())
             topic_ids = now.origin.topic_ids
             at, by = now_rfc3339(), user_at_host()
             self._state.write_many(
@@ -122,8 +125,7 @@ class Discard:
 
 def prepare(
     settings: Settings,
-    options: LetterOptions,
-    bounds: Bounds,
+    given: LookOptions,
     *,
     reason: str,
     looked_at: Callable[[int], None] = lambda _count: None,
@@ -138,19 +140,23 @@ def prepare(
         raise Misconfigured(f"--reason takes a sentence of up to {REASON_CHARACTERS} characters.")
     reader = Reader(settings)
     state = StateTopic(settings, f"{settings.name}-discard")
-    criteria, where = locate(reader, settings, options, bounds)
-    now = known(settings, state, {place.topic for place in where.spans})
+    conditions = tuple(map(where, given.wheres))
+    criteria, place = locate(reader, settings, given.letters, given.bounds)
+    now = known(settings, state, {partition.topic for partition in place.spans})
     letters, kinds, resolved = Chosen(), Counter[Kind](), 0
-    with closing(scan(reader, where.spans, criteria.connector)) as found_ones:
+    with ExitStack() as parts:
+        found_ones = parts.enter_context(closing(scan(reader, place.spans, criteria.connector)))
+        holds = Holds(conditions, parts.enter_context(decoding(settings))) if conditions else None
         for count, found in enumerate(found_ones, 1):
-            if criteria.take(found.position, found.letter):
-                if now.is_open(found.position):
-                    letters.add(found.position)
-                    kinds[found.letter.code, found.letter.fingerprint] += 1
-                else:
-                    resolved += 1
             if not count % LOOK_EVERY:
                 looked_at(count)
+            if not criteria.take(found.position, found.letter):
+                continue
+            if not now.is_open(found.position):
+                resolved += 1
+            elif holds is None or holds(found):
+                letters.add(found.position)
+                kinds[found.letter.code, found.letter.fingerprint] += 1
     return Discard(letters, kinds, resolved, reason, now, reader, state)
 
 

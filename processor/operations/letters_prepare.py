@@ -1,23 +1,26 @@
 """Chooses the letters of a replay: by options, by a plan, or those that one has left."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from processor.errors import Misconfigured
+from processor.kafka.letter import now_rfc3339
 from processor.kafka.state import StateTopic
-from processor.operations.bounds import Bounds
 from processor.operations.chosen import Chosen
 from processor.operations.claiming import StillRunning, running
 from processor.operations.later_records import LaterRecords
 from processor.operations.letters import Criteria, Found, is_letter_topic, scan
-from processor.operations.letters_choice import choose
+from processor.operations.letters_choice import Holds, choose
+from processor.operations.letters_events import decoding
 from processor.operations.letters_forecast import Left
-from processor.operations.letters_options import LetterOptions, Where, keys, locate
+from processor.operations.letters_meant import LookOptions
+from processor.operations.letters_options import Where as Place
+from processor.operations.letters_options import keys, locate
 from processor.operations.letters_replay import How, LetterReplay, Run
-from processor.operations.letters_state import Known, Meant, known, meant
+from processor.operations.letters_state import Known, Wanted, known, wanted
 from processor.operations.masking import shown_key
 from processor.operations.plan_file import load, require_same
 from processor.operations.reading import Reader
@@ -29,6 +32,7 @@ from processor.operations.replay_records import (
     read_replays,
 )
 from processor.operations.replaying import state_targets
+from processor.operations.where import where
 from processor.record import TopicPartition
 from processor.settings import Settings
 
@@ -61,12 +65,19 @@ class Letters:
                 mend="Give no other option that selects some.",
             )
 
-    def by_options(self, options: LetterOptions, bounds: Bounds) -> LetterReplay:
+    def by_options(self, given: LookOptions) -> LetterReplay:
         """The letters that options select."""
-        criteria, where = locate(self._reader, self._settings, options, bounds)
-        now = self._known({partition.topic for partition in where.later})
-        run = Run(selection=_selection(options, bounds))
-        return self._chosen(criteria, where, now=now, run=run, wanted=Meant())
+        options, bounds = given.letters, given.bounds
+        which = wanted(given.resolution, now_rfc3339())
+        conditions = tuple(map(where, given.wheres))
+        criteria, place = locate(self._reader, self._settings, options, bounds)
+        now = self._known({partition.topic for partition in place.later})
+        run = Run(selection=_selection(given))
+        if not conditions:
+            return self._chosen(criteria, place, now=now, run=run, which=which)
+        with decoding(self._settings) as events:
+            holds = Holds(conditions, events)
+            return self._chosen(criteria, place, now=now, run=run, which=which, holds=holds)
 
     def by_plan(self, path: Path) -> LetterReplay:
         """The letters of a plan that are still there.
@@ -74,10 +85,10 @@ class Letters:
         An execution of it that did not end is gone on with.
         """
         plan = load(path)
-        letters, where = self._still_there(plan.chosen, f"{path} is a plan for")
+        letters, place = self._still_there(plan.chosen, f"{path} is a plan for")
         now = self._known({partition.topic for partition in letters.by_partition})
         require_same(plan, now.origin, path)
-        wanted = meant(str(plan.selection.get("resolution", "open")), plan.created)
+        which = wanted(str(plan.selection.get("resolution", "open")), plan.created)
         earlier = next(
             (
                 replay
@@ -92,7 +103,7 @@ class Letters:
         if earlier is not None:
             run = Run(earlier.id, plan.digest, dict(plan.selection), earlier)
         return self._chosen(
-            Criteria(self._settings.name), where, now=now, run=run, wanted=wanted, within=letters
+            Criteria(self._settings.name), place, now=now, run=run, which=which, within=letters
         )
 
     def by_replay(self, replay_id: str) -> LetterReplay:
@@ -107,21 +118,21 @@ class Letters:
             raise Misconfigured(f"--resume: no replay of dead letters has the id {replay_id}.")
         if (who := running(entries, replay_id)) is not None:
             raise StillRunning(f"Replay {replay_id} is running; {who.by} has begun it.")
-        letters, where = self._still_there(
+        letters, place = self._still_there(
             read_chosen(entries.values(), replay_id), f"Replay {replay_id} is one of"
         )
         now = self._known({partition.topic for partition in letters.by_partition})
         _require_same_topics(replay, now)
-        wanted = meant(str(replay.options.get("resolution", "open")), replay.created)
+        which = wanted(str(replay.options.get("resolution", "open")), replay.created)
         run = Run(replay_id, replay.plan, dict(replay.options), replay)
         return self._chosen(
-            Criteria(self._settings.name), where, now=now, run=run, wanted=wanted, within=letters
+            Criteria(self._settings.name), place, now=now, run=run, which=which, within=letters
         )
 
     def _known(self, topics: Collection[str]) -> Known:
         return known(self._settings, self._state, topics)
 
-    def _still_there(self, letters: Chosen, what: str) -> tuple[Chosen, Where]:
+    def _still_there(self, letters: Chosen, what: str) -> tuple[Chosen, Place]:
         """The letters, and where they stand of what Kafka still holds."""
         partitions = list(letters.by_partition)
         there = self._reader.topics()
@@ -136,17 +147,18 @@ class Letters:
             first, after = letters.by_partition[place].span
             spans[place] = max(first, starts[place]), min(after, ends[place])
         later = {place: (start, ends[place]) for place, (start, _) in spans.items()}
-        return letters, Where(spans, later)
+        return letters, Place(spans, later)
 
     def _chosen(
         self,
         criteria: Criteria,
-        where: Where,
+        place: Place,
         *,
         now: Known,
         run: Run,
-        wanted: Meant,
+        which: Wanted,
         within: Chosen | None = None,
+        holds: Callable[[Found], bool] = lambda _found: True,
     ) -> LetterReplay:
         # Whether letters that are named were replayed too often was asked when they were chosen.
         max_replays = self._how.max_replays if within is None else NO_LIMIT
@@ -159,14 +171,15 @@ class Letters:
             if states and (not targets or targets & states):
                 later.want(letter.source, letter.key, letter.source_timestamp_ms)
 
-        with closing(scan(self._reader, where.later, criteria.connector)) as letters:
+        with closing(scan(self._reader, place.later, criteria.connector)) as letters:
             choice = choose(
                 letters,
-                where.spans,
+                place.spans,
                 criteria,
                 max_replays=max_replays,
                 within=within,
-                wanted=lambda place, offset: wanted.takes(now.resolutions.of(place, offset)),
+                wanted=lambda where_, offset: which.takes(now.resolutions.of(where_, offset)),
+                holds=holds,
                 meant=note,
             )
         found = choice.letters.count + choice.over_limit + choice.superseded + choice.resolved
@@ -176,7 +189,7 @@ class Letters:
             self._how,
             run,
             now,
-            wanted,
+            which,
             later,
             self._settings,
             self._reader,
@@ -193,10 +206,15 @@ def _require_same_topics(replay: ReplayRecord, now: Known) -> None:
             )
 
 
-def _selection(options: LetterOptions, bounds: Bounds) -> dict[str, Any]:
-    """The options as a plan and a replay's record hold them: keys as hashes."""
-    given: Mapping[str, Any] = {**asdict(options), **asdict(bounds)}
-    selection = {name: value for name, value in given.items() if value not in (None, False, (), [])}
-    if options.keys:
-        selection["keys"] = [shown_key(key, reveal=False) for key in sorted(keys(options.keys))]
-    return selection
+def _selection(given: LookOptions) -> dict[str, Any]:
+    """The options as a plan and a replay's record hold them: keys as hashes, values left out."""
+    options: Mapping[str, Any] = {**asdict(given.letters), **asdict(given.bounds)}
+    selection = {
+        name: value for name, value in options.items() if value not in (None, False, (), [])
+    }
+    if given.letters.keys:
+        shown = [shown_key(key, reveal=False) for key in sorted(keys(given.letters.keys))]
+        selection["keys"] = shown
+    if given.wheres:
+        selection["where"] = [text.partition("=")[0] for text in given.wheres]
+    return {**selection, "resolution": given.resolution}

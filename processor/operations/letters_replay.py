@@ -10,7 +10,7 @@ from processor.operations.claiming import Claiming, State, claiming
 from processor.operations.later_records import LaterRecords
 from processor.operations.letters_forecast import Left, done, forecast, nothing_done
 from processor.operations.letters_run import LetterRun, counts_of
-from processor.operations.letters_state import Known, Meant, left, tidy
+from processor.operations.letters_state import Known, Wanted, left, tidy
 from processor.operations.letters_story import Stories
 from processor.operations.own_process import user_at_host
 from processor.operations.plan_file import Plan
@@ -68,13 +68,14 @@ class LetterReplay:
     Attributes:
         left: which those are, and those that are left alone.
         known: what was done about letters before.
+        wanted: which of them are meant, by that.
     """
 
     left: Left
     how: How
     run: Run
     known: Known
-    meant: Meant
+    wanted: Wanted
     _later: LaterRecords
     _settings: Settings
     _reader: Reader
@@ -130,7 +131,7 @@ class LetterReplay:
             with claiming(self._state, self.run.id, new_replay_id()) as claim:
                 got, entries = claim.take(self.letters)
                 now = self.known.again(entries)
-                letters = left(got.ours, now.resolutions, self.meant)
+                letters = left(got.ours, now.resolutions, self.wanted)
                 after = Left.after(self.left, got, got.ours.count - letters.count)
                 if not letters.count:
                     return nothing_done(after)

@@ -10,14 +10,13 @@ from processor.kafka.origins import look_up
 from processor.kafka.state_entry import Entry
 from processor.operations.chosen import Chosen
 from processor.operations.claiming import State
+from processor.operations.letters_meant import ANY, DISCARDED, OPEN, RESOLUTIONS
 from processor.operations.plan_file import Origin
 from processor.operations.resolutions import Resolution, Resolutions, Word
 from processor.operations.runs import of_any
 from processor.record import Position, TopicPartition
 from processor.settings import Settings
-
-ACTIONS = ("open", "replayed", "discarded", "any")
-"""What ``--resolution`` takes."""
+from processor.settings.masking import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,40 +61,42 @@ def known(settings: Settings, state: State, topics: Collection[str]) -> Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
+class Wanted:
     """Which letters ``--resolution`` means.
 
     Attributes:
-        action: one of `ACTIONS`.
+        action: one of `RESOLUTIONS`.
         before: those about which something was done after this (RFC 3339) are not meant; empty:
             they are. So a plan of letters that had been discarded sends each once.
     """
 
-    action: str = "open"
+    action: str = OPEN
     before: str = ""
 
     def takes(self, resolution: Resolution | None) -> bool:
         """Whether a letter about which this was done is meant."""
         if resolution is None or resolution.open:
-            return self.action in ("open", "any")
-        if self.action == "open" or (self.before and resolution.at > self.before):
+            return self.action in (OPEN, ANY)
+        if self.action == OPEN or (self.before and resolution.at > self.before):
             return False
         discarded = resolution.outcome.word is Word.DISCARDED
-        return self.action == "any" or (self.action == "discarded") == discarded
+        return self.action == ANY or (self.action == DISCARDED) == discarded
 
 
-def meant(action: str, before: str = "") -> Meant:
+def wanted(action: str, before: str = "") -> Wanted:
     """What ``--resolution`` means.
 
     Raises:
-        Misconfigured: it is none of `ACTIONS`.
+        Misconfigured: it is none of `RESOLUTIONS`.
     """
-    if action not in ACTIONS:
-        raise Misconfigured(f"--resolution takes one of {', '.join(ACTIONS)}.")
-    return Meant(action, before)
+    if action not in RESOLUTIONS:
+        raise Misconfigured(
+            f"--resolution is one of {', '.join(RESOLUTIONS)}; «{printable(action[:60])}» is not."
+        )
+    return Wanted(action, before)
 
 
-def left(letters: Chosen, resolutions: Resolutions, wanted: Meant) -> Chosen:
+def left(letters: Chosen, resolutions: Resolutions, which: Wanted) -> Chosen:
     """Of these letters, those that are meant."""
     return Chosen(
         {
@@ -106,7 +107,7 @@ def left(letters: Chosen, resolutions: Resolutions, wanted: Meant) -> Chosen:
                     offset
                     for start, end in offsets.runs()
                     for offset in range(start, end)
-                    if wanted.takes(resolutions.of(partition, offset))
+                    if which.takes(resolutions.of(partition, offset))
                 )
             )
         }

@@ -5,7 +5,6 @@ of expectation, so that what came of each letter can be laid beside what was exp
 """
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +14,13 @@ import orjson
 
 from processor.errors import Code, FilterReason, Misconfigured
 from processor.operations.chosen import Chosen, Offsets
+from processor.operations.private_file import private_file
 from processor.operations.rehearsal import Expectation, Expected
 from processor.operations.runs import read, union, write
 from processor.record import TopicPartition
 from processor.settings.masking import printable
 
 VERSION = 1
-FOR_US_ALONE = 0o600
 LARGEST_BYTES = 256 * 1024 * 1024
 """A hundred million offsets in a row take a line; this holds ten million that are apart."""
 
@@ -98,7 +97,10 @@ def require_new(path: Path, *, force: bool) -> None:
         Misconfigured: something is there.
     """
     if path.exists() and not force:
-        raise Misconfigured(f"{path} exists; --execute replays a plan, --force replaces it.")
+        raise Misconfigured(
+            f"{printable(str(path))} is there already.",
+            mend="--execute replays a plan; --force replaces the file.",
+        )
 
 
 def save(plan: Plan, path: Path, *, force: bool) -> None:
@@ -112,14 +114,8 @@ def save(plan: Plan, path: Path, *, force: bool) -> None:
     Raises:
         Misconfigured: something is there, or it cannot be written.
     """
-    require_new(path, force=force)
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
-    try:
-        with os.fdopen(os.open(path, flags, FOR_US_ALONE), "wb") as file:
-            os.fchmod(file.fileno(), FOR_US_ALONE)
-            file.write(orjson.dumps(plan.document(), option=orjson.OPT_INDENT_2) + b"\n")
-    except OSError as error:
-        raise Misconfigured(f"{path} cannot be written: {error.strerror}.") from error
+    with private_file(path, force=force) as file:
+        file.write(orjson.dumps(plan.document(), option=orjson.OPT_INDENT_2) + b"\n")
 
 
 def load(path: Path) -> Plan:

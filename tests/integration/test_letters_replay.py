@@ -362,6 +362,20 @@ def test_discarded_letters_are_left_and_a_purge_spares_open_ones(
     assert (again["discarded"], again["left_resolved"]) == (0, 5)
     assert (dlq("replay")["chosen"], dlq("replay")["left_resolved"]) == (3, 5)
     assert len(read_topic(f"{topic}.dlq")) == len(letters)
+
+    def listed(*options: str) -> list[tuple[str, str | None]]:
+        ran = run_cli("dlq", "list", "--json", *options, "--config", config())
+        rows = [json.loads(line) for line in ran.stdout.splitlines()]
+        return [(row["code"], row["resolution"]) for row in rows]
+
+    assert listed() == [("delivery.refused", None)] * 3
+    assert listed("--resolution", "discarded") == [("decode.framing", "discarded")] * 5
+    assert len(listed("--resolution", "any")) == 8
+    (kind,) = run_cli("dlq", "stats", "--json", "--config", config()).stdout.splitlines()
+    assert json.loads(kind)["count"] == 3
+    assert dlq("replay", "--resolution", "discarded", "--where", "eventName=x")["chosen"] == 0
+    assert dlq("replay", "--resolution", "discarded")["chosen"] == 5
+    assert dlq("replay", "--where", "eventName=transactionAdded")["chosen"] == 3
     entries = [entry.document for entry in state_of(settings).values() if entry.document]
     assert {entry["reason"] for entry in entries if entry.get("action")} == {"of a test"}
 

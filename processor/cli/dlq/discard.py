@@ -6,7 +6,15 @@ from typing import Annotated, Any
 import typer
 
 from processor.cli.app import Config, Json, open_settings
-from processor.cli.options import BOUNDS, LETTERS, Execute, grouped, print_report, progress_bar
+from processor.cli.options import (
+    BOUNDS,
+    LETTERS,
+    SELECT,
+    Execute,
+    grouped,
+    print_report,
+    progress_bar,
+)
 
 
 def register(dlq: typer.Typer) -> None:
@@ -27,6 +35,15 @@ def discard_letters(
         str, typer.Option("--reason", metavar="TEXT", help="Why; whoever looks later reads it.")
     ],
     config: Config = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            metavar="FIELD=VALUE",
+            help="Of the decoded event, such as data.totalPoints=7.",
+            rich_help_panel=SELECT,
+        ),
+    ] = None,
     execute: Execute = False,
     as_json: Json = False,
 ) -> None:
@@ -38,11 +55,11 @@ def discard_letters(
     settings = open_settings(config)
     from processor.operations.bounds import BoundOptions
     from processor.operations.letters_discard import prepare
+    from processor.operations.letters_meant import LookOptions
     from processor.operations.letters_options import LetterOptions
 
     limits = BoundOptions(**bounds).read(datetime.now(UTC))
     with progress_bar("Looking", None) as bar:
-        discard = prepare(
-            settings, LetterOptions(**letters), limits, reason=reason, looked_at=bar.show
-        )
+        wanted = LookOptions(LetterOptions(**letters), limits, where or ())
+        discard = prepare(settings, wanted, reason=reason, looked_at=bar.show)
     print_report(discard.execute() if execute else discard.describe(), as_json=as_json)

@@ -67,6 +67,7 @@ def export_letters(
     """
     settings = open_settings(config)
     from processor.operations.bounds import BoundOptions
+    from processor.operations.letters_done import LettersDone
     from processor.operations.letters_export import JSONL, Export, check_format
     from processor.operations.letters_meant import LookOptions, selecting
     from processor.operations.letters_options import LetterOptions
@@ -74,7 +75,8 @@ def export_letters(
     check_format(form, reveal=reveal)
     limits = BoundOptions(**bounds).read(datetime.now(UTC))
     wanted = LookOptions(LetterOptions(**letters), limits, **look)
-    with selecting(settings, wanted, decode=form == JSONL) as chosen:
+    done = LettersDone(settings)
+    with selecting(settings, wanted, done=done, decode=form == JSONL) as chosen:
         export = Export(chosen, form, reveal)
         with _sink(output, force=force) as write, progress_bar("Exporting", chosen.offsets) as bar:
             for document in export.documents(bar.show):

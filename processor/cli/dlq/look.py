@@ -160,9 +160,10 @@ def _page(
     limit: int,
 ) -> None:
     from processor.operations.letters import Page, find, left_after, page
+    from processor.operations.letters_done import LettersDone
     from processor.operations.letters_meant import selecting
 
-    with selecting(settings, wanted) as chosen:
+    with selecting(settings, wanted, done=LettersDone(settings)) as chosen:
         reader, spans, look = chosen.reader, chosen.spans, chosen.meant.look
         if limit:
             shown = page(reader, spans, look, limit=limit, after=after)
@@ -187,9 +188,14 @@ def _follow(
     after: "list[Position]",
     limit: int,
 ) -> None:
+    from processor.operations.letters_done import LettersDone
     from processor.operations.letters_follow import follow
 
-    with follow(settings, wanted, earlier=earlier, after=after, say=say) as (chosen, letters):
+    done = LettersDone(settings)
+    with follow(settings, wanted, earlier=earlier, after=after, say=say, done=done) as (
+        chosen,
+        letters,
+    ):
         say("Following dead letters; Ctrl-C ends.")
         with closing(letters):
             show.letters(_first(letters, limit), chosen.meant.label)

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -11,6 +11,7 @@ from processor.cli.app import Config, Json, open_settings
 from processor.cli.options import (
     BOUNDS,
     LETTERS,
+    LOOK,
     Execute,
     grouped,
     print_report,
@@ -33,11 +34,12 @@ def register(dlq: typer.Typer) -> None:
     )(replay_letters)
 
 
-@grouped(letters=LETTERS, bounds=BOUNDS)
+@grouped(letters=LETTERS, bounds=BOUNDS, look=LOOK)
 def replay_letters(
     *,
     letters: dict[str, Any],
     bounds: dict[str, Any],
+    look: dict[str, Any],
     config: Config = None,
     plan: Annotated[
         Path | None,
@@ -89,7 +91,8 @@ def replay_letters(
     if plan is not None and not execute:
         require_new(plan, force=force)
     choosing = Letters(settings, How(max_replays, allow_stale, rate))
-    replay = _chosen(choosing, letters, bounds, plan if execute else None, resume)
+    given = Given(letters, bounds, look)
+    replay = _chosen(choosing, given, plan if execute else None, resume)
     for warning in replay.warnings():
         say(warning)
     if execute:
@@ -104,20 +107,24 @@ def replay_letters(
     print_report(report, as_json=as_json)
 
 
-def _chosen(
-    choosing: "Letters",
-    letters: dict[str, Any],
-    bounds: dict[str, Any],
-    plan: Path | None,
-    resume: str,
-) -> "LetterReplay":
+class Given(NamedTuple):
+    """The options that select letters, by group."""
+
+    letters: dict[str, Any]
+    bounds: dict[str, Any]
+    look: dict[str, Any]
+
+
+def _chosen(choosing: "Letters", given: Given, plan: Path | None, resume: str) -> "LetterReplay":
     from processor.operations.bounds import BoundOptions
+    from processor.operations.letters_meant import OPEN, LookOptions
     from processor.operations.letters_options import LetterOptions
 
     if plan is None and not resume:
-        limits = BoundOptions(**bounds).read(datetime.now(UTC))
-        return choosing.by_options(LetterOptions(**letters), limits)
-    choosing.require_alone(
-        {"--plan": plan, "--resume": resume}, [*letters.values(), *bounds.values()]
-    )
+        limits = BoundOptions(**given.bounds).read(datetime.now(UTC))
+        return choosing.by_options(
+            LookOptions(LetterOptions(**given.letters), limits, **given.look)
+        )
+    others = [value for group in given for value in group.values() if value != OPEN]
+    choosing.require_alone({"--plan": plan, "--resume": resume}, others)
     return choosing.by_plan(plan) if plan is not None else choosing.by_replay(resume)

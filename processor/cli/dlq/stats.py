@@ -91,12 +91,14 @@ def stats(
     """
     settings = open_settings(config)
     from processor.operations.bounds import BoundOptions
+    from processor.operations.letters_done import LettersDone
     from processor.operations.letters_meant import LookOptions, selecting
     from processor.operations.letters_options import LetterOptions
     from processor.operations.letters_stats import stats_of
 
     limits = BoundOptions(**bounds).read(datetime.now(UTC))
-    with selecting(settings, LookOptions(LetterOptions(**letters), limits, **look)) as chosen:
+    wanted = LookOptions(LetterOptions(**letters), limits, **look)
+    with selecting(settings, wanted, done=LettersDone(settings)) as chosen:
         with progress_bar("Counting", chosen.offsets) as bar:
             found = stats_of(chosen, bar.show)
         _print(found, limit=limit, as_json=as_json)
