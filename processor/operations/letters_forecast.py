@@ -110,6 +110,8 @@ def forecast(prediction: Prediction, left: Left, later: LaterRecords) -> Report:
 def done(outcome: Outcome, left: Left, later: LaterRecords) -> Report:
     """What came of a replay."""
     document, lines = told(outcome)
+    if not outcome.finished or outcome.interrupted or outcome.failure:
+        lines += (f"Go on with: processor dlq replay --resume {outcome.replay_id} --execute",)
     document |= {"stale_sent": later.allowed, **left.document()}
     status = outcome.status or (EXIT_SOME_FAILED if left.claimed else 0)
     return Report(document, (*lines, *_stale_lines(later), *left.lines()), status)

@@ -38,7 +38,7 @@ def told(outcome: Outcome) -> tuple[dict[str, Any], tuple[str, ...]]:
         "failure": outcome.failure or None,
     }
     if outcome.interrupted or outcome.failure or not outcome.finished:
-        left = "were not reached; --resume goes on with them"
+        left = "were not reached"
     elif outcome.exact:
         left = "are no longer there"
     else:

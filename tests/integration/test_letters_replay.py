@@ -406,7 +406,7 @@ def test_a_plan_of_others_or_of_a_topic_that_is_no_more_is_refused(
         assert (ran.status, ran.stdout) == (2, "")
         return str(ran.stderr)
 
-    assert "exists" in refused()
+    assert "is there already" in refused()
     assert "no other option" in refused("--execute", "--code", "decode.framing")
     for change, words in (
         ({"connector": "other"}, "of the connector other"),
