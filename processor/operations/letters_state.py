@@ -75,8 +75,10 @@ class Wanted:
 
     def takes(self, resolution: Resolution | None) -> bool:
         """Whether a letter about which this was done is meant."""
-        if resolution is None or resolution.open:
+        if resolution is None:
             return self.action in (OPEN, ANY)
+        if resolution.open:
+            return self.action != DISCARDED
         if self.action == OPEN or (self.before and resolution.at > self.before):
             return False
         discarded = resolution.outcome.word is Word.DISCARDED

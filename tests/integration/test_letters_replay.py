@@ -271,6 +271,7 @@ def test_old_news_does_not_overwrite_newer_unless_one_says_so(
 def test_one_that_was_killed_is_resumed_and_each_letter_has_its_end(
     topic: str, settings: dict[str, Any], capillary: Any, dead: Any, dlq: Any, simulator: Any,
     read_topic: Any, started: Any, eventually: Any, offsets_of: Any, resolutions: Any,
+    tmp_path: Path,
 ) -> None:  # fmt: skip
     settings["delivery"] |= {"batch_max_records": 5, "max_in_flight": 2}
     events = [of_customer(capillary, "pointsIssued", REFUSED + n) for n in range(120)]
@@ -280,10 +281,12 @@ def test_one_that_was_killed_is_resumed_and_each_letter_has_its_end(
     live = offsets_of(f"connect-{settings['name']}")
     slow = {"scope": "batch", "latency_ms": 60, "count": "until_reset"}
     simulator.faults([slow, *refusing(wrong)], instead=True)
-    process = started("replay", "--execute")
-    eventually(lambda: len(simulator.accepted("event")) >= 30, timeout_s=90)
-
-    process.kill()
+    plan = tmp_path / "plan.json"
+    dlq("replay", "--plan", plan)
+    for number in (15, 45):
+        process = started("replay", "--plan", str(plan), "--execute")
+        eventually(lambda n=number: len(simulator.accepted("event")) >= n, timeout_s=90)
+        process.kill()
     killed = {row["_id"] for row in simulator.accepted("event")}
     (replay_id,) = replays(settings)
     done = dlq("replay", "--resume", replay_id, "--execute", status=3)

@@ -367,6 +367,15 @@ def test_a_letter_that_failed_again_speaks_of_the_original_record() -> None:
     assert (letter.replay_count, letter.replay_id) == (5, "r-1")
 
 
+def test_a_letter_that_failed_again_names_what_was_left_out_as_old_news_too() -> None:
+    story = Story("events", 3, 77, 55, frozenset({"event", "profile"}), 0)
+    passage = failed(9, story=story)
+    passage.failures = [Failure("event", Refused("No.", code=Code.DELIVERY_REFUSED))]
+    passage.stale = ("profile",)
+
+    assert letter_of(passage, NAMES).targets == ("event", "profile")
+
+
 def test_the_index_of_a_message_does_not_change_the_kind_of_failure() -> None:
     first, second = failed(), failed()
     first.failures = [Failure("event#1", REFUSED)]

@@ -85,6 +85,28 @@ def test_an_event_becomes_a_message_for_each_of_its_targets() -> None:
     assert sent["body"]["xdmEntity"] == {"b": 2, "_id": "id"}
 
 
+def test_old_news_is_left_out_of_what_holds_a_state_and_of_nothing_else() -> None:
+    asked: list[bytes | None] = []
+
+    def newer(key: bytes | None) -> bool:
+        asked.append(key)
+        return key in {b"key", b"42", None}
+
+    def left(key: bytes | None, **ordering: str) -> tuple[list[str], tuple[str, ...]]:
+        story = Story("original", 3, 9, 1, frozenset(), 0, newer=newer)
+        own = Passage(Record("events", 0, 7, timestamp_ms=5, key=key), 1, story=story)
+        parcels, _ = carried({"event": [{}], "profile": [{}, {}]}, own, **ordering)
+        return [parcel.name for parcel in parcels], own.stale
+
+    assert left(b"key", event="none") == (["event"], ("profile",))
+    assert left(b"key") == ([], ("event", "profile"))
+    assert left(b"other") == (["event", "profile#0", "profile#1"], ())
+    assert left(None, event="none") == (["event"], ("profile#0", "profile#1"))
+    asked.clear()
+    assert left(b"other", event="none", profile="partition") == (["event"], ("profile",))
+    assert asked == [None]
+
+
 def test_one_target_s_failure_does_not_keep_the_others_back() -> None:
     parcels, own = carried({"event": None, "profile": [{"b": 2}]})
 

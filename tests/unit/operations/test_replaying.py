@@ -6,9 +6,22 @@ from typing import Any
 
 import pytest
 
-from processor.errors import Code, FilterReason
+from processor.connector.ledger import DELIVERED, DeadLettered, LeftOut
+from processor.connector.passage import Passage
+from processor.errors import Code, FilterReason, Misconfigured
+from processor.operations.letters_run import became_of, counts_of
 from processor.operations.replay_report import told
-from processor.operations.replaying import Outcome, group_of, new_replay_id, state_targets
+from processor.operations.replaying import (
+    SHARE,
+    Outcome,
+    group_of,
+    new_replay_id,
+    state_targets,
+    with_rate,
+)
+from processor.operations.resolutions import Outcome as Became
+from processor.operations.resolutions import Word
+from processor.record import Record
 from processor.settings import Settings
 
 
@@ -24,6 +37,8 @@ def outcome(**changes: Any) -> Outcome:
         ({"delivered": 9, "filtered": Counter({FilterReason.NO_TARGET: 1})}, 0),
         ({"delivered": 9, "failed": Counter({Code.GATE_VIOLATION: 1})}, 3),
         ({"delivered": 9}, 3),
+        ({"delivered": 9, "stale": 1}, 3),
+        ({"delivered": 10, "partly": 1}, 3),
         ({"delivered": 9, "exact": False}, 0),
         ({"delivered": 9, "finished": False}, 1),
         ({"delivered": 9, "failure": "IMS is away."}, 1),
@@ -79,7 +94,61 @@ def test_ids_sort_by_time_and_name_the_group() -> None:
 
 def test_targets_that_keep_an_order_hold_a_state() -> None:
     target = {"inlet_id": "i", "dataset_id": "d", "schema_id": "s"}
-    settings = Settings.model_validate(
+    settings = settings_with(event={**target, "ordering": "none"}, loyalty=target)
+
+    assert state_targets(settings) == ["loyalty"]
+    assert state_targets(settings, {"event"}) == []
+    assert state_targets(settings, {"event", None}) == ["loyalty"]
+    assert group_of(settings, "r") == "connect-c-replay-r"
+
+
+def test_each_ending_is_counted() -> None:
+    done = outcome(chosen=5)
+    whole, stale = Passage(Record("t", 0, 0), 0), Passage(Record("t", 0, 1), 0, stale=("loyalty",))
+
+    for passage, ending in (
+        (whole, DELIVERED),
+        (stale, DELIVERED),
+        (whole, DeadLettered(Code.DECODE_JSON)),
+        (whole, LeftOut(FilterReason.TOMBSTONE)),
+        (stale, LeftOut(FilterReason.NO_TARGET)),
+    ):
+        done.count(passage, ending)
+
+    assert (done.ended, done.left) == (5, 0)
+    assert done.counts() == {
+        "delivered": 2,
+        "failed": {"decode.json": 1},
+        "filtered": {"tombstone": 1},
+        "stale": 1,
+        "partly_stale": 1,
+    }
+    assert [became_of(p, DELIVERED) for p in (whole, stale)] == [
+        Became(Word.DELIVERED),
+        Became(Word.PARTLY),
+    ]
+    assert became_of(stale, LeftOut(FilterReason.NO_TARGET)) is None
+    became = Counter(
+        {
+            Became(Word.DELIVERED): 1,
+            Became(Word.PARTLY): 1,
+            Became(Word.FAILED, "decode.json"): 1,
+            Became(Word.FILTERED, "tombstone"): 1,
+        }
+    )
+    assert counts_of(became) == {**done.counts(), "stale": 0}
+
+
+def test_a_rate_is_messages_a_second_and_not_above_the_connector_s() -> None:
+    settings = settings_with()
+
+    assert with_rate(settings, 5).delivery.messages_per_second * SHARE == 5
+    with pytest.raises(Misconfigured, match="10000"):
+        with_rate(settings, 10_001)
+
+
+def settings_with(**targets: Any) -> Settings:
+    return Settings.model_validate(
         {
             "name": "c",
             "kafka": {"bootstrap_servers": "b:1"},
@@ -87,12 +156,8 @@ def test_targets_that_keep_an_order_hold_a_state() -> None:
             "experience_platform": {
                 "org_id": "0A7D42FC5DB9D3360A495FD3@AdobeOrg",
                 "tenant": "t",
-                "targets": {"event": {**target, "ordering": "none"}, "loyalty": target},
+                "targets": targets
+                or {"event": {"inlet_id": "i", "dataset_id": "d", "schema_id": "s"}},
             },
         }
     )
-
-    assert state_targets(settings) == ["loyalty"]
-    assert state_targets(settings, {"event"}) == []
-    assert state_targets(settings, {"event", None}) == ["loyalty"]
-    assert group_of(settings, "r") == "connect-c-replay-r"
