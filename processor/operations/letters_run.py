@@ -80,9 +80,7 @@ class LetterRun:
     def close(self, outcome: Outcome) -> None:
         """Write the rest, and how it ended; let the claim go. Blocks.
 
-        Raises:
-            TryAgain: Kafka does not answer; says how many letters would be sent again.
-            Misconfigured: Kafka refuses us.
+        Where Kafka does not take it, the outcome says so: a failure.
         """
         for left in reversed(range(LAST_WRITES)):
             try:
@@ -91,8 +89,8 @@ class LetterRun:
             except ProcessorError as error:
                 if not left:
                     outcome.failure = (
-                        f"{error} What became of {self._resolving.waiting} letters is not written: "
-                        "a replay would send them again, with the same _id."
+                        f"{error} What became of letters is not written ({self._resolving.waiting} "
+                        "of them): a replay would send these again, with the same _id."
                     )
                     return
                 time.sleep(WRITE_EVERY_S)
