@@ -344,6 +344,32 @@ def test_two_people_who_replay_the_same_letters_do_it_once(
         assert counts == {event["eventId"]: 1 for event in events}
 
 
+def test_a_replay_goes_on_beside_the_connector_and_leaves_its_offsets_alone(
+    topic: str, settings: dict[str, Any], capillary: Any, dead: Any, dlq: Any, simulator: Any,
+    connector: Any, produce: Any, eventually: Any, offsets_of: Any, read_topic: Any,
+) -> None:  # fmt: skip
+    events = [of_customer(capillary, "pointsIssued", REFUSED + n) for n in range(100)]
+    simulator.faults(refusing(events))
+    dead([capillary.record(event) for event in events], letters=100)
+    simulator.faults_over()
+    live = [of_customer(capillary, "pointsIssued", CUSTOMERS + n) for n in range(400)]
+    running = connector(settings)
+    produce(topic, [capillary.record(event) for event in live[:200]])
+
+    done = dlq("replay", "--execute")
+    produce(topic, [capillary.record(event) for event in live[200:]])
+    eventually(lambda: len(simulator.accepted("loyalty")) == 500, timeout_s=60)
+    assert running.stop() == 0
+
+    assert (done["delivered"], done["stale"]) == (100, 0)
+    for inlet in ("event", "loyalty"):
+        counts = Counter(row["_id"] for row in simulator.accepted(inlet))
+        assert counts == {event["eventId"]: 1 for event in (*events, *live)}
+    ends = Counter((topic, record.partition()) for record in read_topic(topic))
+    assert offsets_of(f"connect-{settings['name']}") == ends
+    assert {place[0] for place in offsets_of(done["group"])} == {f"{topic}.dlq"}
+
+
 def test_discarded_letters_are_left_and_a_purge_spares_open_ones(
     topic: str, capillary: Any, dead: Any, dlq: Any, simulator: Any, read_topic: Any, run_cli: Any,
     config: Any, settings: dict[str, Any],
