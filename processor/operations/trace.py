@@ -9,6 +9,7 @@ from processor.kafka.letter import Letter, read_letter
 from processor.operations.books_kafka import BooksReader
 from processor.operations.bounds import TopicChoice, partitions_of
 from processor.operations.letters import is_letter_topic, one
+from processor.operations.letters_done import LettersDone
 from processor.operations.letters_fields import fields_of, header_shown, more_of, rfc3339
 from processor.operations.letters_view import event_shown, today_shown
 from processor.operations.masking import log_reveal, shown_key, size_and_hash
@@ -103,6 +104,7 @@ class Tracing:
 
         Raises:
             Misconfigured: the schemas or mapping sets are wrong.
+            TryAgain: no broker answers.
         """
         letters = self.search.letters
         record, shown_from = self._record, None
@@ -112,6 +114,7 @@ class Tracing:
         if reveal:
             log_reveal(self.place)
         notes = [*self._notes, *self._notes_on_letters()]
+        done = LettersDone(self._settings)
         shown: dict[str, Any] | None = None
         event, today, rehearsed = None, [], None
         if record is not None:
@@ -133,7 +136,7 @@ class Tracing:
             today,
             {"group": self._settings.group_id, **where},
             ending_of(where["where"], letters, rehearsed, removed=self.search.removed),
-            [_letter_shown(told, reveal=reveal) for told in letters],
+            [_letter_shown(told, done, reveal=reveal) for told in letters],
             notes,
         )
 
@@ -304,9 +307,9 @@ def _framing(record: Record, settings: Settings, rehearsal: Rehearsal) -> dict[s
             return shown | {"format": "json"}
 
 
-def _letter_shown(told: Told, *, reveal: bool) -> dict[str, Any]:
+def _letter_shown(told: Told, done: LettersDone, *, reveal: bool) -> dict[str, Any]:
     return {
-        **fields_of(told.found, reveal=reveal),
+        **fields_of(told.found, reveal=reveal, resolution=done(told.found.position).label),
         **more_of(told.found.letter),
         "holds_this_record": told.same,
     }

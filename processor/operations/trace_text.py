@@ -107,8 +107,7 @@ def _letters(trace: Trace) -> Iterator[Line]:
                 yield _pair(label, text, "    ")
         if letter["holds_this_record"] is False:
             yield _pair("holds", "another record than the one that stands there now", "    ")
-        if letter["resolution"] is not None:
-            yield _pair("resolution", letter["resolution"], "    ")
+        yield _pair("resolution", letter["resolution"] or "open", "    ")
         yield from violations(letter["errors"], "    ")
 
 
