@@ -1,7 +1,8 @@
 """How fast many dead letters are looked at, and in how much memory: the real commands, timed.
 
 A real broker holds the letters; each command is a process of its own, as a person would run it.
-Its time is that of the wall, with its start, which is also measured alone.
+Its time is that of the wall, with its start, which is also measured alone; of the short ones the
+quickest of five counts.
 """
 
 import argparse
@@ -31,6 +32,8 @@ from tests.bench.letters_load import (
 )
 
 PARTITIONS = 8
+SHORT = ("the start of the process", "first page", "a page in the middle", "one letter")
+SHORT_RUNS = 5
 TOPIC = "bench"
 LETTERS_TOPIC = f"{TOPIC}.dlq"
 ORG_ID = "0A7D42FC5DB9D3360A495FD3@AdobeOrg"
@@ -80,6 +83,12 @@ def timed(name: str, config: Path, *arguments: str) -> Run:
     return Run(name, lines, round(seconds, 2), round(cpu_s, 2), round(peak_mb, 1))
 
 
+def quickest(name: str, config: Path, *arguments: str) -> Run:
+    """The quickest of some runs of a short command, on which other programs weigh the most."""
+    runs = [timed(name, config, *arguments) for _ in range(SHORT_RUNS)]
+    return min(runs, key=lambda run: run.seconds)
+
+
 def commands(filled: Filled, letters: int) -> dict[str, list[str]]:
     """What is measured: by name, the arguments."""
     middle = f"{LETTERS_TOPIC}:0:{letters // PARTITIONS // 2}"
@@ -125,7 +134,8 @@ def run(letters: int, directory: Path) -> dict[str, Any]:
         }
         for name, arguments in commands(filled, letters).items():
             console.print(f"{name}: processor {' '.join(arguments)}")
-            figures["runs"].append(asdict(timed(name, config, *arguments)))
+            measure = quickest if name in SHORT else timed
+            figures["runs"].append(asdict(measure(name, config, *arguments)))
     figures["load_average_after"] = round(os.getloadavg()[0], 1)
     figures["of_one_customer"] = letters // DIFFERENT + letters // RARE_EVERY
     return figures
@@ -142,13 +152,13 @@ def show(figures: dict[str, Any]) -> None:
     for column in table.columns[1:]:
         column.justify = "right"
     for row in figures["runs"]:
-        rate = figures["letters"] / row["cpu_s"] if row["cpu_s"] else 0.0
+        rate = 0.0 if row["name"] in SHORT else figures["letters"] / row["cpu_s"]
         table.add_row(
             row["name"],
             f"{row['lines']:,}",
             f"{row['seconds']:.2f}",
             f"{row['cpu_s']:.2f}",
-            f"{rate:,.0f}",
+            f"{rate:,.0f}" if rate else "",
             f"{row['peak_mb']:.0f}",
         )
     console.print(table)
