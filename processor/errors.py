@@ -79,6 +79,7 @@ class FilterReason(StrEnum):
     UNMAPPED_EVENT = "unmapped_event"
     UNKNOWN_EVENT = "unknown_event"
     NO_TARGET = "no_target"
+    STALE = "stale"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from processor.connector.passage import Passage, Story
 from processor.connector.pauses import Pauses
 from processor.connector.pipeline import Pipeline
 from processor.connector.schema_waiting import NoRegistry, SchemaWaiting
-from processor.connector.transform import Route, Transform
+from processor.connector.transform import Newer, Route, Transform
 from processor.connector.turns import Turns
 from processor.connector.valve import IN_FLIGHT_BYTES, Valve, most_in_flight
 from processor.experience_platform.client import Collection
@@ -53,6 +53,8 @@ class Wiring:
         last_words: told which record is worked on; `None`: nobody would hear them.
         stop_at_fault: called instead of writing a dead letter, when the settings want that.
         ended: called for each record that has ended, and how.
+        newer: for records of a source topic, whether it holds a later one; `None`: nobody asks.
+        id_label: not empty: every ``_id`` is a fresh one, made of the usual one and this.
     """
 
     names: Names
@@ -65,6 +67,8 @@ class Wiring:
     last_words: LastWords | None = None
     stop_at_fault: Callable[[Passage], None] | None = None
     ended: Callable[[Passage, Ending], None] | None = None
+    newer: Newer | None = None
+    id_label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +134,13 @@ class Shaping:
     routes: Mapping[str, Route]
 
 
-def shaping(settings: Settings) -> Shaping:
+def shaping(settings: Settings, *, newer: Newer | None = None, id_label: str = "") -> Shaping:
     """Load and compile the schemas, mapping sets and gates that the settings name.
+
+    Args:
+        settings: the connector's.
+        newer: as in :class:`Wiring`.
+        id_label: likewise.
 
     Raises:
         Misconfigured: a schema or mapping set is wrong; says every problem.
@@ -161,7 +170,8 @@ def shaping(settings: Settings) -> Shaping:
         settings.capillary,
         registry=settings.schema_registry is not None,
     )
-    transform = Transform(mapper, Enricher(Identities(settings.identity)), routes)
+    enricher = Enricher(Identities(settings.identity), label=id_label)
+    transform = Transform(mapper, enricher, routes, newer=newer)
     return Shaping(folder, decoder, transform, routes)
 
 
@@ -171,7 +181,7 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
     Raises:
         Misconfigured: as :func:`shaping`.
     """
-    shapes = shaping(settings)
+    shapes = shaping(settings, newer=wiring.newer, id_label=wiring.id_label)
     ledger, pauses, metrics = Ledger(), Pauses(), TaskMetrics()
     metrics.registry.register(BooksCollector(ledger))
     backoff = Backoff(settings.errors.retry_delay_max_s)

@@ -37,12 +37,14 @@ class Names:
     Attributes:
         dead_letter_topic: gives the dead-letter topic of a source topic.
         replay_id: set when the records are replayed.
+        targets: what a letter names that failed before any target; empty: every target is meant.
     """
 
     connector: str
     task_id: str
     dead_letter_topic: Callable[[str], str]
     replay_id: str | None = None
+    targets: tuple[str, ...] = ()
 
 
 class DeadLetters:
@@ -174,8 +176,8 @@ def letter_of(passage: Passage, names: Names) -> Letter:
     targets = tuple(failure.target for failure in failures if failure.target)
     if targets:
         targets += passage.stale  # not sent either, and nothing else would tell
-    if story is not None and not targets:
-        targets = tuple(sorted(story.targets))
+    if not targets:
+        targets = names.targets if story is None else tuple(sorted(story.targets))
     source = (
         record.position if story is None else Position(story.topic, story.partition, story.offset)
     )

@@ -224,7 +224,8 @@ class Pipeline:
             if passage.failures:
                 self._fail(passage, passage.failures)
             else:
-                self._leave_out(passage, FilterReason.NO_TARGET)
+                reason = FilterReason.STALE if passage.stale else FilterReason.NO_TARGET
+                self._leave_out(passage, reason)
 
     def outcome(self, parcel: Parcel, failure: Failure | None) -> None:
         """Take one message's outcome; the inlets call it once for each parcel."""

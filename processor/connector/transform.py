@@ -1,6 +1,7 @@
 """A decoded event to the messages of its targets: mapping, enrichment, gate, envelope."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import orjson
@@ -11,7 +12,7 @@ from processor.experience_platform.enrich import Enricher
 from processor.experience_platform.envelope import Envelope
 from processor.experience_platform.gate import Gate
 from processor.mapping.mapper import Mapper
-from processor.record import Event, Message
+from processor.record import Event, Message, Position
 from processor.settings import TargetSettings
 
 
@@ -25,18 +26,31 @@ class Route(NamedTuple):
 
 NOTHING: frozenset[str] = frozenset()
 
+Newer = Callable[[Position, bytes | None], bool]
+"""Whether a source topic holds a later record of a key than the one there, or cannot tell; as
+``newer`` of a :class:`Story`."""
+
 
 class Transform:
     """Makes the messages of an event.
 
     Args:
         routes: by target name, in the settings' order.
+        newer: asked about records that are replayed from their source topic; `None`: about none.
     """
 
-    def __init__(self, mapper: Mapper, enricher: Enricher, routes: Mapping[str, Route]) -> None:
+    def __init__(
+        self,
+        mapper: Mapper,
+        enricher: Enricher,
+        routes: Mapping[str, Route],
+        *,
+        newer: Newer | None = None,
+    ) -> None:
         self._mapper = mapper
         self._enricher = enricher
         self._routes = routes
+        self._newer = newer
 
     def targets_of(self, event_name: str) -> tuple[str, ...]:
         """The configured targets that an event of this name feeds."""
@@ -68,7 +82,7 @@ class Transform:
         only: frozenset[str],
     ) -> None:
         route = self._routes[target]
-        if passage.record.key is not None and _is_stale(passage, route.settings, None):
+        if passage.record.key is not None and self._is_stale(passage, route.settings, None):
             passage.stale += (target,)
             return
         try:
@@ -83,7 +97,7 @@ class Transform:
             name = f"{target}#{index}" if count > 1 else target
             if only and count > 1 and name not in only and target not in only:
                 continue  # one alone is what failed, whatever its number was then
-            if _is_stale(passage, route.settings, mapped.source):
+            if self._is_stale(passage, route.settings, mapped.source):
                 passage.stale += (name,)
                 continue
             try:
@@ -101,6 +115,26 @@ class Transform:
                 self._order_key(passage, mapped.source, route.settings),
             )
             parcels.append(Parcel(message, passage, several=count > 1))
+
+    def _is_stale(
+        self, passage: Passage, settings: TargetSettings, source: Mapping[str, object] | None
+    ) -> bool:
+        """Whether a later record may have set already what this target would be set to.
+
+        Without a ``source``, what is mapped, only the record's key counts.
+        """
+        newer = passage.story.newer if passage.story is not None else self._newer_than(passage)
+        if newer is None or settings.ordering == "none":
+            return False
+        if settings.ordering == "partition":
+            return newer(None)
+        key = passage.record.key
+        if key is None and source is not None:
+            key = customer_of(source)
+        return key is not None and newer(key)
+
+    def _newer_than(self, passage: Passage) -> Callable[[bytes | None], bool] | None:
+        return None if self._newer is None else partial(self._newer, passage.record.position)
 
     @staticmethod
     def _order_key(
@@ -121,24 +155,6 @@ def customer_of(source: Mapping[str, object]) -> bytes:
     identifiers = source.get("customerIdentifiers")
     customer = identifiers.get("customerId") if isinstance(identifiers, Mapping) else None
     return str(customer).encode()
-
-
-def _is_stale(
-    passage: Passage, settings: TargetSettings, source: Mapping[str, object] | None
-) -> bool:
-    """Whether a later record may have set already what this target would be set to.
-
-    Without a ``source``, what is mapped, only the record's key counts.
-    """
-    newer = passage.story.newer if passage.story is not None else None
-    if newer is None or settings.ordering == "none":
-        return False
-    if settings.ordering == "partition":
-        return newer(None)
-    key = passage.record.key
-    if key is None and source is not None:
-        key = customer_of(source)
-    return key is not None and newer(key)
 
 
 def encode(entity: Mapping[str, object]) -> bytes:

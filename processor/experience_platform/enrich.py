@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,12 +11,20 @@ from processor.experience_platform.identity import Identities, customer_id, plai
 from processor.mapping.mapper import Mapped
 from processor.record import Event
 
+FRESH_IDS = uuid.UUID("6f3f4f0e-5a0b-5c57-9d0a-6d1b7c0f2e11")
+"""The name space of fresh ``_id``s; never another, or the same label would give others."""
+
 
 class Enricher:
-    """Puts ``_id`` and ``identityMap`` into entities; a row of the mapping set has precedence."""
+    """Puts ``_id`` and ``identityMap`` into entities; a row of the mapping set has precedence.
 
-    def __init__(self, identities: Identities) -> None:
+    Args:
+        label: not empty: each ``_id`` is a fresh one, made of the usual one and this.
+    """
+
+    def __init__(self, identities: Identities, *, label: str = "") -> None:
         self._identities = identities
+        self._label = label
 
     def enrich(self, event: Event, mapped: Mapped, *, index: int, count: int) -> str:
         """Put ``_id`` and ``identityMap`` into the entity, in place.
@@ -41,6 +50,8 @@ class Enricher:
             if count > 1:
                 identifier = f"{identifier}-{index}"
             entity["_id"] = identifier
+        if self._label:
+            identifier = entity["_id"] = fresh_id(identifier, self._label)
         if "identityMap" not in entity:
             entity["identityMap"] = self._identities.identity_map(_identifiers(mapped.source))
         return identifier
@@ -64,6 +75,16 @@ def event_identifier(event: Event) -> str:
     if ref_id and customer and isinstance(created_at, int) and created_at > 0:
         return f"{ref_id}:{event.name}:{created_at}:{customer}"
     return hashlib.sha256(_canonical(body)).hexdigest()
+
+
+def fresh_id(identifier: str, label: str) -> str:
+    """Another ``_id`` for the same entity: a UUID of version 5, the same for the same label.
+
+    Args:
+        identifier: the usual ``_id``.
+        label: holds no line feed, so no two pairs read alike.
+    """
+    return str(uuid.uuid5(FRESH_IDS, f"{label}\n{identifier}"))
 
 
 def _identifiers(source: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """What a source of records is asked for, and what it tells the task."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 from processor.errors import ProcessorError
@@ -127,7 +127,18 @@ class Ranges:
         spans: by partition, first offset and the one after the last.
         wanted: whether a record within a span is handed on, by partition and offset; called on
             the consumer's thread.
+        starts: where to begin within a span, and what had ended beyond that; a partition that is
+            left out begins at its span's first offset, and its commits say nothing beyond theirs.
     """
 
     spans: Mapping[TopicPartition, tuple[int, int]]
     wanted: Callable[[TopicPartition, int], bool] = lambda _partition, _offset: True
+    starts: Mapping[TopicPartition, Start] = field(default_factory=dict)
+
+    def first(self, partition: TopicPartition) -> Start:
+        """Where a partition begins."""
+        return self.starts.get(partition) or Start(self.spans[partition][0])
+
+    def left(self) -> set[TopicPartition]:
+        """The partitions in which there is something to read."""
+        return {p for p, (_, end) in self.spans.items() if (self.first(p).offset or 0) < end}

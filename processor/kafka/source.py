@@ -19,7 +19,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from processor.kafka.clients import brokers_watch, error_of
 from processor.kafka.gaps import Gaps
-from processor.kafka.intake import ConsumerEnded, Intake, Ranges, Start, Subscription, Teller
+from processor.kafka.intake import ConsumerEnded, Intake, Ranges, Subscription, Teller
 from processor.kafka.membership import Membership, is_cooperative
 from processor.kafka.origins import Origins, origins_unknown
 from processor.kafka.ownership import Ownership, kafka_partitions
@@ -91,7 +91,7 @@ class Source:
         self._properties = dict(properties)
         self._reads = reads
         self._ranges = reads if isinstance(reads, Ranges) else None
-        self._unread = _with_something(self._ranges)
+        self._unread = set() if self._ranges is None else self._ranges.left()
         self._exhausted = False
         self._intake = intake
         self._ending, self._closing = threading.Event(), threading.Event()
@@ -214,10 +214,9 @@ class Source:
         if self._membership is not None:
             self._membership.join(consumer)
         elif self._ranges is not None:
-            starts = {p: start for p, (start, _) in self._ranges.spans.items() if p in self._unread}
-            begun = self._ours.gained({p: Start(start) for p, start in starts.items()})
+            begun = self._ours.gained({p: self._ranges.first(p) for p in self._unread})
             self._tell(self._intake.assigned, begun)
-            consumer.assign(kafka_partitions(starts))
+            consumer.assign(kafka_partitions({p: s.offset or 0 for p, s in begun.items()}))
             self._tell_when_exhausted()
 
     def _turn(self, consumer: Consumer) -> None:
@@ -348,12 +347,6 @@ class Source:
 
     def _trouble(self, reason: str, text: str, *, who: str, of_setup: bool = True) -> None:
         self._tell(self._intake.trouble, reason, text, who=who, of_setup=of_setup)
-
-
-def _with_something(ranges: Ranges | None) -> set[TopicPartition]:
-    if ranges is None:
-        return set()
-    return {partition for partition, (start, end) in ranges.spans.items() if start < end}
 
 
 def _is_assigned(consumer: Consumer, partition: TopicPartition) -> bool:

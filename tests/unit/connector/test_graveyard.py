@@ -401,3 +401,13 @@ def test_a_stack_trace_shows_where_and_nothing_of_what() -> None:
     assert text.endswith("Refused: It cannot be read.")
     assert "in deep" in text
     assert "@" not in text
+
+
+def test_a_letter_that_failed_before_any_target_names_those_of_its_replay() -> None:
+    broken = failed(9)
+    broken.failures = [Failure("", Refused("Cut.", code=Code.DECODE_TRUNCATED))]
+    names = Names("name", "0", NAMES.dead_letter_topic, targets=("loyalty",))
+
+    assert letter_of(broken, names).targets == ("loyalty",)
+    assert letter_of(broken, NAMES).targets == ()
+    assert letter_of(failed(9), names).targets == ("event",)

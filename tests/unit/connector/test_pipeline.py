@@ -51,7 +51,9 @@ class Maker:
     def parcels(self, passage: Passage, event: Event) -> list[Parcel]:
         parcels = []
         for name in event.body["targets"]:
-            if name.endswith("!"):
+            if name == "stale":
+                passage.stale = ("profile",)
+            elif name.endswith("!"):
                 passage.failures.append(Failure(name[:-1], REFUSED))
             elif name != "none":
                 message = Message(name.partition("#")[0], 0, "id", b"{}")
@@ -264,6 +266,7 @@ def test_messages_of_one_target_are_named_by_their_index() -> None:
         (None, FilterReason.TOMBSTONE),
         ("unmapped", FilterReason.UNMAPPED_EVENT),
         ("none", FilterReason.NO_TARGET),
+        ("stale", FilterReason.STALE),
     ],
 )
 def test_what_is_left_out_is_counted_by_its_reason(value: str | None, reason: FilterReason) -> None:

@@ -5,13 +5,13 @@ import orjson
 import pytest
 
 from processor.connector.passage import Parcel, Passage, Story
-from processor.connector.transform import Route, Transform, encode
+from processor.connector.transform import Newer, Route, Transform, encode
 from processor.errors import Code, Refused
 from processor.experience_platform.enrich import Enricher
 from processor.experience_platform.envelope import Envelope
 from processor.experience_platform.gate import Gate
 from processor.mapping.mapper import Mapped, Mapper
-from processor.record import Event, Record
+from processor.record import Event, Position, Record
 from processor.settings.models import ExperiencePlatformSettings, TargetSettings
 
 PLATFORM = ExperiencePlatformSettings(org_id=f"{'A' * 24}@AdobeOrg", tenant="acme")
@@ -50,7 +50,7 @@ class Doorkeeper:
             raise Refused("It breaks a rule.", code=Code.GATE_VIOLATION)
 
 
-def transform(**ordering: str) -> Transform:
+def transform(*, newer: Newer | None = None, **ordering: Any) -> Transform:
     routes = {}
     for name in ("event", "profile"):
         target = TargetSettings(
@@ -60,7 +60,7 @@ def transform(**ordering: str) -> Transform:
             ordering=cast("Any", ordering.get(name, "key")),
         )
         routes[name] = Route(target, cast("Gate", Doorkeeper()), Envelope(PLATFORM, target))
-    return Transform(cast("Mapper", Rules()), cast("Enricher", Names()), routes)
+    return Transform(cast("Mapper", Rules()), cast("Enricher", Names()), routes, newer=newer)
 
 
 def passage(key: bytes | None = b"key", only: frozenset[str] | None = None) -> Passage:
@@ -69,7 +69,7 @@ def passage(key: bytes | None = b"key", only: frozenset[str] | None = None) -> P
 
 
 def carried(
-    body: Mapping[str, Any], own: Passage | None = None, **ordering: str
+    body: Mapping[str, Any], own: Passage | None = None, **ordering: Any
 ) -> tuple[list[Parcel], Passage]:
     own = own or passage()
     body = {"event": [], "profile": []} | dict(body)
@@ -148,6 +148,27 @@ def test_what_is_one_message_now_is_replayed_whatever_its_number_was() -> None:
     parcels, _ = carried({"event": [{}]}, passage(only=frozenset({"event#2"})))
 
     assert [parcel.name for parcel in parcels] == ["event"]
+
+
+def test_old_news_is_made_for_no_target_that_holds_a_state() -> None:
+    asked = []
+
+    def newer(source: Position, key: bytes | None) -> bool:
+        asked.append((str(source), key))
+        return key in {b"old", b"42", None}
+
+    def sent(own: Passage, **ordering: Any) -> tuple[list[str], tuple[str, ...]]:
+        made = transform(newer=newer, event="none", **ordering)
+        body: dict[str, Any] = {"event": [{}], "profile": [{}]}
+        parcels = made.parcels(own, Event("pointsIssued", body))
+        assert own.failures == []
+        return [parcel.name for parcel in parcels], own.stale
+
+    assert sent(passage(b"old")) == (["event"], ("profile",))
+    assert sent(passage(b"fresh")) == (["event", "profile"], ())
+    assert sent(passage(None)) == (["event"], ("profile",)), "by its customer"
+    assert sent(passage(b"fresh"), profile="partition") == (["event"], ("profile",))
+    assert set(asked) == {("events-0@7", key) for key in (b"old", b"fresh", b"42", None)}
 
 
 def order_keys(own: Passage, **ordering: str) -> list[bytes | None]:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from processor.errors import Code, Refused
-from processor.experience_platform.enrich import Enricher, event_identifier
+from processor.experience_platform.enrich import Enricher, event_identifier, fresh_id
 from processor.experience_platform.identity import Identities
 from processor.mapping.mapper import Mapped
 from processor.record import Event
@@ -124,3 +124,21 @@ def test_content_that_json_cannot_carry_is_the_records_fault() -> None:
         event_identifier(event(eventId=None, refId=None, odd=object()))
 
     assert caught.value.code is Code.EVENT_INVALID
+
+
+@pytest.mark.parametrize("entity", [{}, {"_id": "of the mapping"}])
+def test_with_a_label_the_id_is_a_fresh_one_and_the_same_each_time(entity: dict[str, Any]) -> None:
+    def made(label: str) -> str:
+        mapped = Mapped(dict(entity), DATA)
+        identities = Identities(IdentitySettings())
+        identifier = Enricher(identities, label=label).enrich(event(), mapped, index=0, count=1)
+        assert identifier == mapped.entity["_id"]
+        return identifier
+
+    assert made("") == entity.get("_id", "4647d7b7")
+    assert made("again") == made("again") == fresh_id(made(""), "again")
+    assert len({made(""), made("again"), made("once more")}) == 3
+
+
+def test_fresh_ids_stay_as_they_are() -> None:
+    assert fresh_id("4647d7b7", "again") == "e05da18d-c875-54d6-9dc4-e0b819513901"

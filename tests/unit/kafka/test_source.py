@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Message
 
 from processor.kafka.clients import consumer_properties
-from processor.kafka.intake import ConsumerEnded, Ranges, Subscription
+from processor.kafka.intake import ConsumerEnded, Ranges, Start, Subscription
 from processor.kafka.source import BATCHES_AHEAD, Source
 from processor.record import TopicPartition
 
@@ -174,6 +174,25 @@ def test_of_a_range_only_what_is_wanted_is_handed_on(
     eventually(lambda: heard.exhaustions)
 
     assert heard.offsets() == [1, 5, 9]
+
+
+def test_a_range_goes_on_where_it_is_told_to_start(
+    topic: str, cluster: Any, begin: Begin, listener: Any, eventually: Eventually
+) -> None:
+    cluster.produce(topic, 1, *(b"%d" % n for n in range(10)))
+    heard = listener()
+    told = {}
+    assigned = heard.assigned
+    heard.assigned = lambda starts: (told.update(starts), assigned(starts))
+    starts = {TopicPartition(topic, 0): Start(4, "ended"), TopicPartition(topic, 1): Start(8)}
+
+    begin(heard, Ranges(spans(topic, (2, 7), (0, 8)), starts=starts))
+    eventually(lambda: heard.exhaustions)
+
+    assert heard.offsets(0) == [4, 5, 6]
+    assert heard.offsets(1) == []
+    (start,) = told.values()
+    assert (start.offset, start.metadata) == (4, "ended")
 
 
 def test_no_ranges_at_all_are_read_at_once(
