@@ -52,13 +52,17 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on st
 log = get_logger(__name__)
 
 
-def open_settings(config: Path | None) -> Settings:
+def open_settings(config: Path | None, *, override: Path | None = None) -> Settings:
     """Load the settings for a command, and set up logs that keep their secrets.
+
+    Args:
+        config: the settings file.
+        override: as :func:`processor.settings.load` takes it.
 
     Raises:
         Misconfigured: with everything that is wrong with them.
     """
-    settings = load(config, os.environ)
+    settings = load(config, os.environ, override=override)
     configure(settings.logging, secrets=inline_secrets(settings))
     if links := service_links(os.environ):
         log.warning(
