@@ -79,6 +79,11 @@ class Offsets:
         run = bisect_right(self._starts, offset) - 1
         return run >= 0 and offset < self._ends[run]
 
+    def first_left(self, offset: int) -> int:
+        """The first offset from this one on that is not in."""
+        run = bisect_right(self._starts, offset) - 1
+        return self._ends[run] if run >= 0 and offset < self._ends[run] else offset
+
     def runs(self) -> Iterator[tuple[int, int]]:
         """Each run as its first offset and the one after its last."""
         return zip(self._starts, self._ends, strict=True)
@@ -113,6 +118,11 @@ class Chosen:
         """Whether a record was chosen."""
         offsets = self.by_partition.get(partition)
         return offsets is not None and offset in offsets
+
+    def first_left(self, partition: TopicPartition, offset: int) -> int:
+        """The first offset of a partition, from this one on, that was not chosen."""
+        offsets = self.by_partition.get(partition)
+        return offset if offsets is None else offsets.first_left(offset)
 
     @property
     def spans(self) -> dict[TopicPartition, tuple[int, int]]:

@@ -25,21 +25,38 @@ SAMPLE = 1_000
 """So many records of a partition are compared with what their letters say of them."""
 
 
+def source_of_letter(record: Record) -> Position | None:
+    """Where the record of a dead letter stands; `None`: it is no letter."""
+    story = read_story(record)
+    return None if story is None else Position(story.topic, story.partition, story.offset)
+
+
 class LaterRecords:
     """For each key that is meant, the last record of it in its source partition.
 
     Args:
         reader: of Kafka.
+        ours: records of source topics that do not count: they are replayed too, in their order.
+        source_of: where the record stands in its source topic that a record tells of.
 
     Attributes:
         allowed: how many records were let through although there is a later one.
         untold: how often nobody could tell, by why.
     """
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        *,
+        ours: Chosen | None = None,
+        source_of: Callable[[Record], Position | None] = source_of_letter,
+    ) -> None:
         self.allowed = 0
         self.untold: Counter[str] = Counter()
         self._reader = reader
+        self._ours = Chosen() if ours is None else ours
+        self._source_of = source_of
+        self._others: dict[TopicPartition, int] = {}
         self._rehearsal: Rehearsal | None = None
         self._last: dict[TopicPartition, dict[int, int]] = {}
         self._lowest: dict[TopicPartition, int] = {}
@@ -71,7 +88,7 @@ class LaterRecords:
 
         Args:
             rehearsal: decodes records without a key: their customer id stands for it.
-            keyless: of the letters that are meant, those without a key.
+            keyless: of what tells of the records that are meant, those without a key.
             looked_at: called now and then with how many records were read.
 
         Raises:
@@ -81,15 +98,19 @@ class LaterRecords:
         self._rehearsal = rehearsal
         for records in chosen_records(self._reader, keyless):
             for record in records:
-                if (story := read_story(record)) is not None:
-                    last = self._last.setdefault(TopicPartition(story.topic, story.partition), {})
+                if (source := self._source_of(record)) is not None:
+                    place = TopicPartition(source.topic, source.partition)
+                    last = self._last.setdefault(place, {})
                     for customer in await self._customers(record):
                         last[_number(customer)] = NONE_YET
         known = self._reader.topics()
         there = [place for place in self._lowest if place.partition < known.get(place.topic, 0)]
         self._untold |= dict.fromkeys(self._lowest.keys() - there, "its source topic is gone")
         self._starts, self._ends = self._reader.starts(there), self._reader.ends(there)
-        begins = {place: max(self._lowest[place], self._starts[place]) for place in there}
+        begins = {
+            place: max(self._ours.first_left(place, self._lowest[place]), self._starts[place])
+            for place in there
+        }
         done = 0
         with self._reader.reading({p: (begins[p], self._ends[p]) for p in there}) as reading:
             for records in reading:
@@ -129,7 +150,7 @@ class LaterRecords:
             return True
         place = TopicPartition(source.topic, source.partition)
         if key is None:
-            return self._ends[place] > source.offset + 1
+            return self._others.get(place, NONE_YET) > source.offset
         last = self._last.get(place, {}).get(_number(key))
         return last is None or last > source.offset
 
@@ -149,6 +170,9 @@ class LaterRecords:
     def _see(self, record: Record) -> bool:
         """Note a record; False when its customers are still to be seen."""
         place = TopicPartition(record.topic, record.partition)
+        if self._ours.has(place, record.offset):
+            return True
+        self._others[place] = record.offset
         number = None if record.key is None else _number(record.key)
         said = self._sample.get(place, {}).get(record.offset)
         if said is not None and not _is_same(said, (record.timestamp_ms, number)):

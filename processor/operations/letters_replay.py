@@ -20,6 +20,7 @@ from processor.operations.replay_records import Kind, ReplayRecord, chosen_entri
 from processor.operations.replay_report import Report
 from processor.operations.replaying import (
     Outcome,
+    Way,
     group_of,
     new_replay_id,
     replay,
@@ -165,7 +166,7 @@ class LetterReplay:
                 replay_id=self.run.id,
                 rate=self.how.rate,
                 companion=company,
-                read_story=self._stories(now).of,
+                way=Way(read_story=self._stories(now).of),
                 report=report,
                 aborted=aborted,
             )

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from processor.connector.assembly import Shaping, shaping
 from processor.connector.graveyard import Names, letter_of
 from processor.connector.passage import Failure, Named, Parcel, Passage, Story
+from processor.connector.transform import Newer
 from processor.errors import Code, Filtered, FilterReason, Refused
 from processor.kafka.letter import read_letter
 from processor.operations.chosen import Chosen
@@ -78,7 +79,8 @@ class Rehearsal:
         passage.event = Named(event.name, event.event_id, event.schema_id)
         parcels = self.shapes.transform.parcels(passage, event)
         if not parcels and not passage.failures:
-            return Rehearsed(passage, event, filtered=FilterReason.NO_TARGET)
+            reason = FilterReason.STALE if passage.stale else FilterReason.NO_TARGET
+            return Rehearsed(passage, event, filtered=reason)
         return Rehearsed(passage, event, tuple(parcels))
 
     async def decode(self, record: Record) -> Event:
@@ -108,13 +110,17 @@ class Rehearsal:
 
 
 @asynccontextmanager
-async def rehearsing(settings: Settings) -> AsyncIterator[Rehearsal]:
+async def rehearsing(settings: Settings, *, newer: Newer | None = None) -> AsyncIterator[Rehearsal]:
     """A rehearsal with today's schemas; closes its connections.
+
+    Args:
+        settings: the connector's.
+        newer: for records of a source topic, whether it holds a later one; `None`: nobody asks.
 
     Raises:
         Misconfigured: a schema or mapping set is wrong; says every problem.
     """
-    shapes = shaping(settings)
+    shapes = shaping(settings, newer=newer)
     registry = (
         SchemaRegistry(settings.schema_registry) if settings.schema_registry is not None else None
     )

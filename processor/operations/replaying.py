@@ -5,7 +5,7 @@ import os
 import secrets
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,8 +16,10 @@ from processor.connector.graveyard import Names
 from processor.connector.ledger import DeadLettered, Delivered, Ending, LeftOut
 from processor.connector.passage import Passage, Story
 from processor.connector.task import Limits, Task, TaskFailed
+from processor.connector.transform import Newer
 from processor.errors import Code, FilterReason, Misconfigured
 from processor.kafka.clients import consumer_properties
+from processor.kafka.intake import Start
 from processor.kafka.source import Ranges, Source
 from processor.operations.chosen import Chosen
 from processor.record import Record, TopicPartition
@@ -49,6 +51,7 @@ class Outcome:
         finished: whether every record that is still there has ended and that was committed.
         failure: why the replay gave up; empty when it did not.
         exact: whether a record was seen at each chosen offset; else some may hold none.
+        before: records that had ended before, in an attempt that this one goes on with.
     """
 
     replay_id: str
@@ -63,6 +66,7 @@ class Outcome:
     finished: bool = False
     failure: str = ""
     exact: bool = True
+    before: int = 0
 
     @property
     def ended(self) -> int:
@@ -72,7 +76,7 @@ class Outcome:
     @property
     def left(self) -> int:
         """Records that were not sent: not reached, or no longer there."""
-        return max(0, self.chosen - self.ended)
+        return max(0, self.chosen - self.before - self.ended)
 
     @property
     def status(self) -> int:
@@ -174,6 +178,30 @@ def group_of(settings: Settings, replay_id: str) -> str:
     return f"{settings.group_id}-replay-{replay_id}"
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How records are sent that are replayed otherwise than the connector would send them.
+
+    Attributes:
+        names: who writes the dead letters, and where to; `None`: the connector, to its own topic.
+        starts: where to begin, by partition, and what had ended beyond that.
+        newer: for records of a source topic, whether it holds a later one.
+        id_label: of fresh ``_id``s; empty: the usual ones.
+        before: records that had ended before these starts.
+        read_story: for records of a dead-letter topic, what they say of their first life.
+    """
+
+    names: Names | None = None
+    starts: Mapping[TopicPartition, Start] = field(default_factory=dict)
+    newer: Newer | None = None
+    id_label: str = ""
+    before: int = 0
+    read_story: Callable[[Record], Story | None] = lambda _record: None
+
+
+CONNECTOR_S_OWN = Way()
+
+
 async def replay(
     settings: Settings,
     chosen: Chosen,
@@ -182,7 +210,7 @@ async def replay(
     exact: bool = True,
     rate: float | None = None,
     companion: Companion | None = None,
-    read_story: Callable[[Record], Story | None] = lambda _record: None,
+    way: Way = CONNECTOR_S_OWN,
     report: Callable[[Outcome], None] = lambda _outcome: None,
     aborted: Callable[[], None] = lambda: None,
 ) -> Outcome:
@@ -199,7 +227,7 @@ async def replay(
         chosen: which records; offsets at which nothing stands any more are left.
         replay_id: names the group and stands in the headers of what fails again.
         exact: as in :class:`Outcome`.
-        read_story: for records of a dead-letter topic, what they say of their first life.
+        way: how they are sent.
         report: called a few times a second with how far it is.
         aborted: called just before a second signal ends the process.
 
@@ -210,10 +238,11 @@ async def replay(
         settings if rate is None else with_rate(settings, rate),
         chosen,
         replay_id,
-        read_story,
+        way,
         companion or Alone(),
     )
     running.outcome.exact = exact
+    running.outcome.before = way.before
     with _stopped_by_signals(running, aborted):
         return await running.run(report)
 
@@ -226,7 +255,7 @@ class _Replay:
         settings: Settings,
         chosen: Chosen,
         replay_id: str,
-        read_story: Callable[[Record], Story | None],
+        way: Way,
         companion: Companion,
     ) -> None:
         self.outcome = Outcome(replay_id, group_of(settings, replay_id), chosen.count)
@@ -235,14 +264,16 @@ class _Replay:
         self._companion = companion
         client_id = f"{settings.name}-replay-{replay_id}"
         wiring = Wiring(
-            Names(settings.name, TASK_ID, settings.dead_letter_topic, replay_id),
+            way.names or Names(settings.name, TASK_ID, settings.dead_letter_topic, replay_id),
             client_id=client_id,
             share=SHARE,
             turn=self._turn,
             rest=self._rest,
             brakes=False,
-            read_story=read_story,
+            read_story=way.read_story,
             ended=self._ended,
+            newer=way.newer,
+            id_label=way.id_label,
         )
         give_up_s = settings.errors.retry_timeout_s
         machine = build(settings, wiring)
@@ -253,7 +284,7 @@ class _Replay:
         )
         self._source = Source(
             consumer_properties(settings.kafka, self.outcome.group_id, client_id),
-            Ranges(chosen.spans, chosen.has),
+            Ranges(chosen.spans, chosen.has, way.starts),
             self._task,
             post=asyncio.get_running_loop().call_soon_threadsafe,
             drain_timeout_s=settings.delivery.drain_timeout_s,
