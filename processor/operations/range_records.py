@@ -18,7 +18,7 @@ from processor.operations.replay_records import (
 )
 
 HEARD_EVERY_S = 2.0
-SILENT_MS = 15_000
+SILENT_S = 15.0
 """A process that has written nothing for so long does not run any more."""
 
 
@@ -70,9 +70,29 @@ class RangeRecord:
             "cancelled_by": self.cancelled_by,
         }
 
-    def now(self, status: Status, counts: Mapping[str, Any], *, at: str) -> "RangeRecord":
+    def again(self, process: str, run: str, *, at: str) -> "RangeRecord":
+        """The same replay, when somebody goes on with it."""
+        base = replace(self.base, status=Status.RUNNING, updated=at)
+        return replace(
+            self, base=base, process=process, run=run, resumed=self.resumed + 1, failure=""
+        )
+
+    def beginning(self, ended_before: int) -> "RangeRecord":
+        """The same replay, when it is known where this attempt begins."""
+        return replace(self, ended_before=ended_before)
+
+    def now(
+        self,
+        status: Status,
+        counts: Mapping[str, Any],
+        *,
+        at: str,
+        failure: str = "",
+        cancelled_by: str = "",
+    ) -> "RangeRecord":
         """The same replay, with so much more done."""
-        return replace(self, base=self.base.now(status, counts, at=at))
+        base = self.base.now(status, counts, at=at)
+        return replace(self, base=base, failure=failure, cancelled_by=cancelled_by)
 
 
 def read_range(entry: Entry) -> RangeRecord | None:
