@@ -1,5 +1,6 @@
 """How far a replay is, from what its consumer group has committed: right whatever became of it."""
 
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,16 @@ from processor.operations.runs import both, of_runs
 from processor.record import TopicPartition
 from processor.settings import Settings
 from processor.telemetry.logs import redact
+
+AGAIN_S = 0.2
+MOVING = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
+"""Who keeps a group's offsets is being settled; the client does not ask again by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +48,39 @@ def committed_by(settings: Settings, group: str) -> dict[TopicPartition, Committ
     quiet = {"log_level": ONLY_EMERGENCIES}
     admin = AdminClient({**admin_properties(settings.kafka, f"{settings.name}-look"), **quiet})
     asked = [ConsumerGroupTopicPartitions(group)]
-    try:
-        answer = admin.list_consumer_group_offsets(asked, request_timeout=ANSWER_S)[group].result()
-    except KafkaException as raised:
-        error = error_of(raised)
-        text = redact(error.str() if error is not None else str(raised)).rstrip(".")
-        if error is not None and error.code() in DENIED:
-            raise Misconfigured(
-                f"Kafka refuses to tell the offsets of group {group}: {text}.",
-                mend="Grant this client Describe on the group.",
-                reason="kafka",
-            ) from raised
-        if error is not None and error.code() == KafkaError.GROUP_ID_NOT_FOUND:
-            return {}
-        raise TryAgain(
-            f"Kafka does not tell the offsets of group {group}: {text}.", reason="kafka"
+    until_s = time.monotonic() + ANSWER_S
+    while True:
+        try:
+            told = admin.list_consumer_group_offsets(asked, request_timeout=ANSWER_S)[group]
+            return _committed(told.result())
+        except KafkaException as raised:
+            error = error_of(raised)
+            if error is None or error.code() not in MOVING or time.monotonic() > until_s:
+                return _refused(group, raised)
+        time.sleep(AGAIN_S)
+
+
+def _refused(group: str, raised: KafkaException) -> dict[TopicPartition, Committed]:
+    """What it means that the broker does not tell."""
+    error = error_of(raised)
+    text = redact(error.str() if error is not None else str(raised)).rstrip(".")
+    if error is not None and error.code() == KafkaError.GROUP_ID_NOT_FOUND:
+        return {}
+    if error is not None and error.code() in DENIED:
+        raise Misconfigured(
+            f"Kafka refuses to tell the offsets of group {group}: {text}.",
+            mend="Grant this client Describe on the group.",
+            reason="kafka",
         ) from raised
+    raise TryAgain(
+        f"Kafka does not tell the offsets of group {group}: {text}.", reason="kafka"
+    ) from raised
+
+
+def _committed(told: ConsumerGroupTopicPartitions) -> dict[TopicPartition, Committed]:
     return {
         TopicPartition(place.topic, place.partition): Committed(place.offset, place.metadata or "")
-        for place in answer.topic_partitions or ()
+        for place in told.topic_partitions or ()
         if place.offset >= 0
     }
 

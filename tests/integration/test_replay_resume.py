@@ -18,14 +18,14 @@ from processor.local.programs import clean_environment, processor_command, toml
 from processor.settings import Settings
 
 CUSTOMER = 600_000
-PACED = ("--rate", "40")
+PACED = ("--rate", "10")
 """Messages a second: slow enough to be met in the middle on any machine."""
 
 
 @pytest.fixture
 def settings(connector_settings: Callable[..., dict[str, Any]], topic: str) -> dict[str, Any]:
     tables = connector_settings(topic)
-    tables["delivery"] |= {"batch_max_records": 5, "max_in_flight": 4}
+    tables["delivery"] |= {"batch_max_records": 5, "max_in_flight": 2}
     return tables
 
 
@@ -111,9 +111,8 @@ def test_a_killed_replay_is_gone_on_with_where_it_was(
     events = sales(300)
     chosen = [e for n, e in enumerate(events) if n % 10 < 7]
     keys = [option for n in range(7) for option in ("--key", str(CUSTOMER + n))]
-    live = offsets_of(f"connect-{settings['name']}")
     process = started("run", "--topic", topic, "--from-earliest", *keys, *PACED, "--execute")
-    eventually(lambda: len(simulator.accepted()) >= 60)
+    eventually(lambda: len(simulator.accepted()) >= 30)
 
     (before,) = replay("list")
     process.signal(signal.SIGKILL)
@@ -138,7 +137,7 @@ def test_a_killed_replay_is_gone_on_with_where_it_was(
     assert (after["status"], after["resumed"], after["ended"]) == ("finished", 1, None)
     assert again.status == 2
     assert "is finished" in again.stderr
-    assert offsets_of(f"connect-{settings['name']}") == live
+    assert offsets_of(f"connect-{settings['name']}") == {}
     assert killed["conditions"] == {"keys": 7, "where": []}
     told = state_of(settings)
     assert {key.partition("/")[0] for key in told} == {"replay"}, "what it chose is forgotten"
@@ -149,8 +148,10 @@ def test_one_that_runs_is_cancelled_within_seconds_and_stays_so(
     topic: str, replay: Any, run_cli: Any, config: Path, started: Any, sales: Any, simulator: Any,
     eventually: Any, offsets_of: Any,
 ) -> None:  # fmt: skip
-    sales(400)
-    process = started("run", "--topic", topic, "--from-earliest", *PACED, "--execute")
+    sales(3_000)
+    # What one poll brought is in flight, and has to end within the drain's time.
+    paced = ("--rate", "50")
+    process = started("run", "--topic", topic, "--from-earliest", *paced, "--execute")
     eventually(lambda: len(simulator.accepted()) >= 20)
     (running,) = replay("list")
     name = running["replay_id"]
@@ -168,8 +169,8 @@ def test_one_that_runs_is_cancelled_within_seconds_and_stays_so(
     done = json.loads(process.output().splitlines()[-1])
     assert "cancelled by" in done["failure"]
     assert done["finished"], "what was on its way ended and is committed"
-    assert 20 <= done["delivered"] == len(set(ids_of(simulator))) < 400
-    assert sum(offsets_of(done["group"]).values()) <= done["delivered"] + 100
+    assert 20 <= done["delivered"] == len(set(ids_of(simulator))) < 3_000
+    assert sum(offsets_of(done["group"]).values()) == done["delivered"]
     shown = replay("show", name)
     assert shown["status"] == "cancelled"
     assert shown["counts"]["delivered"] == done["delivered"] == shown["ended"]
@@ -210,7 +211,7 @@ def test_a_replay_beside_the_live_connector_touches_none_of_its_offsets(
     eventually(lambda: sum(offsets_of(group).values()) == 120)
     before = offsets_of(group)
     process = started("run", "--topic", topic, "--from-earliest", *PACED, "--execute")
-    eventually(lambda: len(simulator.accepted()) >= 140)
+    eventually(lambda: len(simulator.accepted()) >= 130)
 
     during = offsets_of(group)
     (running,) = replay("list")
