@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from processor.connector.graveyard import Names
-from processor.operations.letters_view import rfc3339
+from processor.operations.letters_fields import rfc3339
 from processor.operations.range_forecast import Forecast, duration_s
 from processor.operations.range_pinned import Pinned
 from processor.operations.range_selection import Selection
