@@ -1,6 +1,7 @@
 """How a range is replayed: how fast, to which targets, with which ``_id``s (pure)."""
 
 import hashlib
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,6 +120,8 @@ def manner_of(
                 mend=f"Give one of {', '.join(known)}.",
             )
     if rate is not None:
+        if not 0 < rate < math.inf:
+            raise Misconfigured("--rate takes messages a second, above 0.")
         with_rate(settings, rate)
     if id_label is not None and LABEL.fullmatch(id_label) is None:
         raise Misconfigured("--new-ids takes up to 64 letters, digits, dots, _ and -.")

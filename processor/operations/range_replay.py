@@ -9,6 +9,7 @@ from pathlib import Path
 
 from processor.connector.graveyard import Names
 from processor.errors import Misconfigured
+from processor.kafka.intake import Start
 from processor.kafka.letter import now_rfc3339
 from processor.kafka.state import StateTopic
 from processor.operations.later_records import LaterRecords
@@ -95,8 +96,16 @@ class RangeReplay:
             )
 
     def describe(self) -> Report:
-        """Say which records they are; nothing is sent."""
-        return described(self.pinned, self.selection)
+        """Say which records they are; nothing is sent.
+
+        Raises:
+            TryAgain: no broker answers.
+            Misconfigured: Kafka refuses us the offsets of the replay's group.
+        """
+        before = 0
+        if self.earlier is not None:
+            before = ended_before(self.pinned.records, self._starts(self.earlier.base.group))
+        return described(self.pinned, self.selection, before)
 
     def save(self, path: Path, *, force: bool) -> None:
         """Write it as a plan.
@@ -205,19 +214,18 @@ class RangeReplay:
         offsets = offset_entries(self.id, self.pinned) if self.earlier is None else {}
         state.write_many({**offsets, record.base.key: record.document()})
 
-    def _way(self, record: RangeRecord, later: LaterRecords | None) -> tuple[Way, RangeRecord]:
-        """How it is sent, and from where on; blocks."""
+    def _starts(self, group: str) -> dict[TopicPartition, Start]:
+        """Where each partition begins, by what an earlier attempt has committed."""
         committed: dict[TopicPartition, Committed] = {}
         if self.earlier is not None:
-            committed = committed_by(self._settings, record.base.group)
+            committed = committed_by(self._settings, group)
         partitions = self.pinned.records.by_partition
-        starts = starts_of(
-            self._reader,
-            partitions,
-            self.pinned.origins,
-            committed,
-            {partition: offsets.span[0] for partition, offsets in partitions.items()},
-        )
+        firsts = {partition: offsets.span[0] for partition, offsets in partitions.items()}
+        return starts_of(self._reader, partitions, self.pinned.origins, committed, firsts)
+
+    def _way(self, record: RangeRecord, later: LaterRecords | None) -> tuple[Way, RangeRecord]:
+        """How it is sent, and from where on; blocks."""
+        starts = self._starts(record.base.group)
         before = ended_before(self.pinned.records, starts)
         way = Way(
             names=self.names,

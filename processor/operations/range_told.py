@@ -16,11 +16,15 @@ from processor.settings import Settings
 NO_SELECTION = Selection()
 
 
-def described(pinned: Pinned, selection: Selection | None) -> Report:
-    """Which records they are."""
+def described(pinned: Pinned, selection: Selection | None, before: int) -> Report:
+    """Which records they are, and how many of them have ended in an earlier attempt."""
     chosen = selection or NO_SELECTION
-    document = {"execute": False, **_document(pinned, chosen)}
-    lines = (f"{pinned.records.count} records chosen. {DRY_RUN}", *_lines(pinned, chosen))
+    document = {"execute": False, **_document(pinned, chosen), "ended_before": before}
+    lines = (
+        f"{pinned.records.count} records chosen. {DRY_RUN}",
+        *_lines(pinned, chosen),
+        counted(before, "of them have ended before, and are not sent again"),
+    )
     return Report(document, tuple(filter(None, lines)))
 
 

@@ -51,3 +51,12 @@ def test_records_are_chosen_by_coordinates() -> None:
     assert not chosen.has(T0, 6)
     assert not chosen.has(TopicPartition("t", 1), 9)
     assert Chosen.whole({T0: (2, 5)}).count == 3
+
+
+def test_what_is_left_begins_at_the_first_offset_that_was_not_chosen() -> None:
+    chosen = Chosen()
+    for offset in (4, 5, 9):
+        chosen.add(Position("t", 0, offset))
+
+    assert [chosen.first_left(T0, offset) for offset in (0, 4, 5, 6, 9, 10)] == [0, 6, 6, 6, 10, 10]
+    assert chosen.first_left(TopicPartition("t", 1), 4) == 4
