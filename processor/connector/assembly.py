@@ -21,7 +21,7 @@ from processor.connector.pipeline import Pipeline
 from processor.connector.schema_waiting import NoRegistry, SchemaWaiting
 from processor.connector.transform import Newer, Route, Transform
 from processor.connector.turns import Turns
-from processor.connector.valve import IN_FLIGHT_BYTES, Valve, most_in_flight
+from processor.connector.valve import IN_FLIGHT_BYTES, MADE_BYTES, Valve, most_in_flight
 from processor.experience_platform.client import Collection
 from processor.experience_platform.enrich import Enricher
 from processor.experience_platform.envelope import Envelope
@@ -55,6 +55,7 @@ class Wiring:
         ended: called for each record that has ended, and how.
         newer: for records of a source topic, whether it holds a later one; `None`: nobody asks.
         id_label: not empty: every ``_id`` is a fresh one, made of the usual one and this.
+        max_made_bytes: of messages that are made ahead.
     """
 
     names: Names
@@ -69,6 +70,7 @@ class Wiring:
     ended: Callable[[Passage, Ending], None] | None = None
     newer: Newer | None = None
     id_label: str = ""
+    max_made_bytes: int = MADE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +257,7 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
             ledger,
             max_records=most_in_flight(settings.delivery),
             max_bytes=IN_FLIGHT_BYTES,
+            max_made_bytes=wiring.max_made_bytes,
             turn=wiring.turn,
             rest=wiring.rest,
             shut=lambda: brake is not None and brake.on,

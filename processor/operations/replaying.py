@@ -17,13 +17,14 @@ from processor.connector.ledger import DeadLettered, Delivered, Ending, LeftOut
 from processor.connector.passage import Passage, Story
 from processor.connector.task import Limits, Task, TaskFailed
 from processor.connector.transform import Newer
+from processor.connector.valve import MADE_BYTES
 from processor.errors import Code, FilterReason, Misconfigured
 from processor.kafka.clients import consumer_properties
 from processor.kafka.intake import Start
 from processor.kafka.source import Ranges, Source
 from processor.operations.chosen import Chosen
 from processor.record import Record, TopicPartition
-from processor.settings import Settings
+from processor.settings import DeliverySettings, Settings
 from processor.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -32,6 +33,10 @@ SHARE = 0.2
 """Of the connector's rates: live traffic comes first."""
 
 LOOK_EVERY_S = 0.2
+AHEAD_S = 1.0
+MESSAGE_BYTES = 1_500
+"""What a message takes; ours are from one to two thousand bytes."""
+
 TASK_ID = "0"
 EXIT_FAILED, EXIT_SOME_FAILED, EXIT_INTERRUPTED = 1, 3, 130
 
@@ -274,6 +279,7 @@ class _Replay:
             ended=self._ended,
             newer=way.newer,
             id_label=way.id_label,
+            max_made_bytes=_ahead_bytes(settings.delivery),
         )
         give_up_s = settings.errors.retry_timeout_s
         machine = build(settings, wiring)
@@ -341,6 +347,16 @@ class _Replay:
         while True:
             report(self.outcome)
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _ahead_bytes(delivery: DeliverySettings) -> int:
+    """How much may be made ahead: what a second takes.
+
+    Whether a record is old news is asked when its messages are made, so that has to be shortly
+    before they are sent.
+    """
+    rate = delivery.messages_per_second * SHARE
+    return min(MADE_BYTES, max(1, int(rate * AHEAD_S * MESSAGE_BYTES))) if rate else MADE_BYTES
 
 
 @contextmanager

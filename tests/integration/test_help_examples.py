@@ -16,6 +16,16 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from processor.cli.app import command
 from processor.errors import Code
+from processor.kafka.state import StateTopic
+from processor.operations.chosen import Chosen
+from processor.operations.range_manner import Manner
+from processor.operations.range_pinned import Pinned
+from processor.operations.range_progress import origins_of
+from processor.operations.range_records import RangeRecord
+from processor.operations.replay_records import Kind, ReplayRecord, Status
+from processor.operations.replaying import group_of
+from processor.record import TopicPartition
+from processor.settings import load
 from tests.integration.conftest import Capillary
 from tests.integration.letters import letter
 
@@ -86,7 +96,38 @@ def dlq(own: Any, configured: Environment, registry: Any, simulator: Any) -> Ite
             yield configured
 
 
-GROUPS = {"dlq": {0}, "offsets": {0}, "trace": {0}}
+@pytest.fixture
+def replay(make_broker: Any, settings_file: Any, registry: Any, simulator: Any) -> Environment:
+    """A topic of a thousand events, and replays of it that were interrupted."""
+    topic = "capillary.events"
+    broker = make_broker()
+    broker.create_topic(topic, partitions=2)
+    kafka = {"bootstrap_servers": broker.bootstrap_servers, "topics": [topic]}
+    config = settings_file(topic, kafka=kafka)
+    capillary = Capillary(registry.url, topic)
+    with Producer({"bootstrap.servers": broker.bootstrap_servers}) as producer:
+        for _ in range(1_050):
+            record = capillary.record(capillary.events.of("pointsIssued"))
+            producer.produce(topic, record["value"], record["key"], partition=0)
+        assert producer.flush(30) == 0
+    settings = load(config, {})
+    spans = {TopicPartition(topic, 0): (0, 10)}
+    pinned = Pinned(
+        spans, Chosen.whole(spans), exact=False, keys=0, fields=(),
+        origins=origins_of(settings, [topic]), manner=Manner(),
+    )  # fmt: skip
+    state = StateTopic(settings, "test")
+    for name in ("20260131t120000-9f3a", "20260131t130000-07be"):
+        group = group_of(settings, name)
+        base = ReplayRecord(
+            name, Kind.RECORDS, settings.name, group, "me@here", "2026-01-31T12:00:00Z", {}, {}, "",
+            10, Status.INTERRUPTED,
+        )  # fmt: skip
+        state.write(base.key, RangeRecord(base, pinned.document(), "", "run").document())
+    return {"PROCESSOR_CONFIG": str(config)}
+
+
+GROUPS = {"dlq": {0}, "offsets": {0}, "replay": {0, 3}, "trace": {0}}
 """By group, the exit statuses that its help lets an example have; its fixture has its name."""
 
 

@@ -1,5 +1,6 @@
 """Ranges of source topics on real parts: foretold, never over newer news, to other targets."""
 
+import contextlib
 import json
 import stat
 from collections import Counter
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from processor.experience_platform.enrich import fresh_id
-from processor.local.programs import toml
+from processor.local.process import Process
+from processor.local.programs import clean_environment, processor_command, toml
 
 CUSTOMER = 700_000
 
@@ -192,6 +194,38 @@ def test_an_old_balance_never_overwrites_a_newer_one_unless_it_may(
     assert of_one_name["delivered"] == 1
     assert "overwrites" in forced["stderr"]
     assert balances(simulator)[str(CUSTOMER + 1)] == 10.0
+
+
+def test_news_that_comes_while_a_replay_runs_is_heard_of(
+    topic: str, settings: dict[str, Any], config: Any, capillary: Any, simulator: Any,
+    produce: Any, eventually: Any, tmp_path: Path,
+) -> None:  # fmt: skip
+    settings["delivery"] |= {"batch_max_records": 1, "max_in_flight": 2}
+    old = [balance(capillary, CUSTOMER + n, 10.0) for n in range(150)]
+    produce(topic, [capillary.record(event) for event in old], partition=0)
+    process = Process(
+        "The replay",
+        processor_command(
+            "replay", "run", "--topic", topic, "--from-earliest", "--target", "loyalty",
+            "--rate", "5", "--execute", "--json", "--config", str(config()),
+        ),
+        log=tmp_path / "replay.log",
+        environment=clean_environment(),
+        directory=tmp_path,
+    )  # fmt: skip
+    with contextlib.closing(process):
+        eventually(simulator.accepted)
+        newer = [balance(capillary, CUSTOMER + n, 99.0) for n in range(150)]
+        produce(topic, [capillary.record(event) for event in newer], partition=0)
+
+        assert process.wait(150) == 3
+        done = json.loads(process.output().splitlines()[-1])
+
+    # What was on its way or had gone when they came is delivered: a few seconds' worth.
+    assert done["stale_by_target"] == {"loyalty": done["stale"]}
+    assert done["delivered"] + done["stale"] == done["chosen"] == 150
+    assert done["stale"] >= 50
+    assert len(simulator.accepted()) == done["delivered"]
 
 
 def test_another_sandbox_gets_them_and_the_connector_s_dead_letters_stay_its_own(

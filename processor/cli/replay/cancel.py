@@ -11,7 +11,7 @@ from processor.cli.options import Execute, print_report, say
 def register(replay: typer.Typer) -> None:
     """Add the command."""
     replay.command(
-        "cancel", epilog="Example: processor replay cancel 20260131t120000-9f3a --execute"
+        "cancel", epilog="Example: processor replay cancel 20260131t130000-07be --execute"
     )(cancel_replay)
 
 
