@@ -4,15 +4,21 @@ from tests.faults.row import Row
 
 LETTERS = "tests/integration/test_letters_replay.py"
 RANGES = "tests/integration/test_replay.py"
+RANGE = "tests/integration/test_replay_range.py"
+RESUME = "tests/integration/test_replay_resume.py"
 COUNTS = "tests/integration/test_dlq_count.py"
 UNIT = "tests/unit/operations"
 
 ROWS = (
     Row(
         "F61",
-        "`kill -9` of a replay of dead letters, twice, then it is resumed",
-        "0 lost; what ended in the last seconds may come again, with the same `_id`",
+        "`kill -9` of a replay of dead letters, twice, or of a range; then it is resumed",
+        "0 lost; what ended in the last seconds may come again, with the same `_id`; what ended "
+        "before and what was sent now are told apart",
         (
+            f"{RESUME}::test_a_killed_replay_is_gone_on_with_where_it_was",
+            f"{RESUME}::test_one_that_was_killed_is_cancelled_by_a_mark",
+            f"{UNIT}/test_range_run.py::test_one_that_another_process_goes_on_with_ends_and_writes_no_more",
             f"{LETTERS}::test_one_that_was_killed_is_resumed_and_each_letter_has_its_end",
             f"{RANGES}::test_a_killed_replay_is_made_up_for_by_the_next",
             f"{UNIT}/test_resolving.py::test_what_was_noted_is_written_however_often_writing_fails",
@@ -25,6 +31,9 @@ ROWS = (
         (
             f"{LETTERS}::test_a_replay_goes_on_beside_the_connector_and_leaves_its_offsets_alone",
             f"{LETTERS}::test_old_news_does_not_overwrite_newer_unless_one_says_so",
+            f"{RESUME}::test_a_replay_beside_the_live_connector_touches_none_of_its_offsets",
+            f"{RANGE}::test_an_old_balance_never_overwrites_a_newer_one_unless_it_may",
+            f"{RANGE}::test_news_that_comes_while_a_replay_runs_is_heard_of",
         ),
     ),
     Row(
