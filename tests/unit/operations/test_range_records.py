@@ -3,7 +3,7 @@
 import json
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -22,13 +22,14 @@ from processor.operations.range_pinned import (
     require_same_topics,
 )
 from processor.operations.range_plan_file import load, save
-from processor.operations.range_progress import ended_before
+from processor.operations.range_progress import Committed, ended_before, starts_of
 from processor.operations.range_records import (
     RangeRecord,
     offset_entries,
     pinned_of,
     read_range,
 )
+from processor.operations.reading import Reader
 from processor.operations.replay_records import Kind, ReplayRecord, Status
 from processor.record import TopicPartition
 
@@ -217,3 +218,23 @@ def test_a_range_that_is_read_back_is_whole_or_nothing() -> None:
 
     with pytest.raises(ValueError, match="not those"):
         read_pinned(document, [(T0, offsets(11, 25))])
+
+
+class Ends:
+    """Knows where logs end."""
+
+    def ends(self, partitions: Any) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 30)
+
+
+def test_a_replay_begins_where_its_group_stands_and_commits_whose_offsets_they_are() -> None:
+    committed = {T0: Committed(13, "metadata"), T1: Committed(2, "")}
+    firsts = {T0: 10, T1: 5, TopicPartition("u", 0): 7}
+
+    starts = starts_of(cast("Reader", Ends()), firsts, {"t": ORIGIN}, committed, firsts)
+
+    assert starts == {
+        T0: Start(13, "metadata", ORIGIN, 30),
+        T1: Start(5, origin=ORIGIN),
+        TopicPartition("u", 0): Start(7),
+    }, "an offset before the range is another's"
