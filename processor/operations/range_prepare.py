@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from processor.errors import Misconfigured, ProcessorError
+from processor.errors import Misconfigured
 from processor.kafka.state import StateTopic
 from processor.kafka.state_entry import Entry
 from processor.operations.bounds import BoundOptions, topic_choice
+from processor.operations.claiming import StillRunning
 from processor.operations.letters_options import keys
 from processor.operations.own_process import is_gone
 from processor.operations.range_manner import Manner, settings_of
@@ -38,10 +39,6 @@ from processor.settings import Settings
 from processor.settings.masking import printable
 
 LOOK_EVERY_S = 0.5
-
-
-class StillRunning(ProcessorError):
-    """The same replay is at work in another process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from processor.operations.range_records import RangeRecord, read_range
 from processor.operations.range_run import RangeRun
 from processor.operations.replay_records import Kind, ReplayRecord, Status
 from processor.operations.replaying import Outcome
-from processor.operations.replays_look import cancel
+from processor.operations.replays_look import all_replays, cancel
 from processor.record import Record
 from processor.settings import Settings
 
@@ -243,3 +243,19 @@ def test_one_that_is_not_there_is_not_cancelled(topic: Topic) -> None:
     with pytest.raises(Misconfigured, match="There is no replay r"):
         cancel(SETTINGS, "r", execute=True)
     assert topic.entries == {}
+
+
+def test_replays_of_dead_letters_are_listed_and_cancelled_too(topic: Topic) -> None:
+    letters = ReplayRecord("l", Kind.LETTERS, "c", "g", "me@here", "now", {}, {}, "", 3)
+    topic.write(letters.key, letters.document())
+    entry(topic, record("elsewhere"))
+    topic.write("replay/broken", {"kind": "range"})
+
+    listed = {one.base.id: one for one in all_replays(SETTINGS)}
+
+    assert set(listed) == {"l", "r"}
+    assert listed["l"].status is Status.INTERRUPTED, "nobody claims its letters"
+    assert listed["r"].status is Status.RUNNING
+    assert listed["l"].document["partitions"] is None
+    assert cancel(SETTINGS, "l", execute=True).document["status"] == "cancelled"
+    assert (topic.entries["replay/l"].document or {})["status"] == "cancelled"
