@@ -9,6 +9,7 @@ import shlex
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from processor.operations.range_progress import origins_of
 from processor.operations.range_records import RangeRecord
 from processor.operations.replay_records import Kind, ReplayRecord, Status
 from processor.operations.replaying import group_of
-from processor.record import TopicPartition
+from processor.record import TopicPartition as Place
 from processor.settings import load
 from tests.integration.conftest import Capillary
 from tests.integration.letters import letter
@@ -97,24 +98,19 @@ def dlq(own: Any, configured: Environment, registry: Any, simulator: Any) -> Ite
 
 
 @pytest.fixture
-def replay(make_broker: Any, settings_file: Any, registry: Any, simulator: Any) -> Environment:
+def replay(own: Any, configured: Environment, registry: Any, simulator: Any) -> Environment:
     """A topic of a thousand events, and replays of it that were interrupted."""
-    topic = "capillary.events"
-    broker = make_broker()
-    broker.create_topic(topic, partitions=2)
-    kafka = {"bootstrap_servers": broker.bootstrap_servers, "topics": [topic]}
-    config = settings_file(topic, kafka=kafka)
-    capillary = Capillary(registry.url, topic)
-    with Producer({"bootstrap.servers": broker.bootstrap_servers}) as producer:
+    capillary = Capillary(registry.url, TOPIC)
+    with Producer({"bootstrap.servers": own.bootstrap_servers}) as producer:
         for _ in range(1_050):
             record = capillary.record(capillary.events.of("pointsIssued"))
-            producer.produce(topic, record["value"], record["key"], partition=0)
+            producer.produce(TOPIC, record["value"], record["key"], partition=0)
         assert producer.flush(30) == 0
-    settings = load(config, {})
-    spans = {TopicPartition(topic, 0): (0, 10)}
+    settings = load(Path(configured["PROCESSOR_CONFIG"]), {})
+    spans = {Place(TOPIC, 0): (0, 10)}
     pinned = Pinned(
         spans, Chosen.whole(spans), exact=False, keys=0, fields=(),
-        origins=origins_of(settings, [topic]), manner=Manner(),
+        origins=origins_of(settings, [TOPIC]), manner=Manner(),
     )  # fmt: skip
     state = StateTopic(settings, "test")
     for name in ("20260131t120000-9f3a", "20260131t130000-07be"):
@@ -124,7 +120,7 @@ def replay(make_broker: Any, settings_file: Any, registry: Any, simulator: Any) 
             10, Status.INTERRUPTED,
         )  # fmt: skip
         state.write(base.key, RangeRecord(base, pinned.document(), "", "run").document())
-    return {"PROCESSOR_CONFIG": str(config)}
+    return configured
 
 
 GROUPS = {"dlq": {0}, "offsets": {0}, "replay": {0, 3}, "trace": {0}}
