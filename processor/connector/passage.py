@@ -45,9 +45,9 @@ class Story:
         targets: what had failed (``target`` or ``target#index``); empty: everything.
         replay_count: replays before this one.
         headers: the original record's own headers.
-        newer: whether the source topic holds a later record of a key (of a record without one: of
-            a customer id), or cannot tell; of any key for `None`. Targets that hold a state are
-            then left out. `None`: nobody asks.
+        newer: whether the source topic holds a later record that sets a target's state for a key
+            (of a record without one: a customer id; for `None`: any record), or cannot tell. The
+            target is then left out. `None`: nobody asks.
     """
 
     topic: str
@@ -57,7 +57,9 @@ class Story:
     targets: frozenset[str]
     replay_count: int
     headers: Headers = field(default=(), repr=False)
-    newer: Callable[[bytes | None], bool] | None = field(default=None, repr=False, compare=False)
+    newer: Callable[[str, bytes | None], bool] | None = field(
+        default=None, repr=False, compare=False
+    )
 
 
 class Named(NamedTuple):

@@ -26,8 +26,9 @@ class Route(NamedTuple):
 
 NOTHING: frozenset[str] = frozenset()
 
-Newer = Callable[[Position, bytes | None], bool]
-"""Whether a source topic holds a later record of a key than the one there, or cannot tell; as
+Newer = Callable[[Position, str, bytes | None], bool]
+"""Whether a source topic holds a later record than the one there that sets the state of a target
+for a key, or cannot tell; as
 ``newer`` of a :class:`Story`."""
 
 
@@ -82,7 +83,7 @@ class Transform:
         only: frozenset[str],
     ) -> None:
         route = self._routes[target]
-        if passage.record.key is not None and self._is_stale(passage, route.settings, None):
+        if passage.record.key is not None and self._is_stale(passage, target, None):
             passage.stale += (target,)
             return
         try:
@@ -97,7 +98,7 @@ class Transform:
             name = f"{target}#{index}" if count > 1 else target
             if only and count > 1 and name not in only and target not in only:
                 continue  # one alone is what failed, whatever its number was then
-            if self._is_stale(passage, route.settings, mapped.source):
+            if self._is_stale(passage, target, mapped.source):
                 passage.stale += (name,)
                 continue
             try:
@@ -116,24 +117,23 @@ class Transform:
             )
             parcels.append(Parcel(message, passage, several=count > 1))
 
-    def _is_stale(
-        self, passage: Passage, settings: TargetSettings, source: Mapping[str, object] | None
-    ) -> bool:
+    def _is_stale(self, passage: Passage, target: str, source: Mapping[str, object] | None) -> bool:
         """Whether a later record may have set already what this target would be set to.
 
         Without a ``source``, what is mapped, only the record's key counts.
         """
         newer = passage.story.newer if passage.story is not None else self._newer_than(passage)
-        if newer is None or settings.ordering == "none":
+        ordering = self._routes[target].settings.ordering
+        if newer is None or ordering == "none":
             return False
-        if settings.ordering == "partition":
-            return newer(None)
+        if ordering == "partition":
+            return newer(target, None)
         key = passage.record.key
         if key is None and source is not None:
             key = customer_of(source)
-        return key is not None and newer(key)
+        return key is not None and newer(target, key)
 
-    def _newer_than(self, passage: Passage) -> Callable[[bytes | None], bool] | None:
+    def _newer_than(self, passage: Passage) -> Callable[[str, bytes | None], bool] | None:
         return None if self._newer is None else partial(self._newer, passage.record.position)
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import shlex
 import subprocess
 import time
 from collections import Counter
@@ -25,6 +26,8 @@ TOPIC = "capillary.events"
 PARTITIONS = 4
 DRAIN_S = 300.0
 CURED_CODE = "mapping.expression"
+SOME_LEFT = 3
+"""Exit status of a replay that left some alone."""
 
 
 class DemoFailed(ProcessorError):
@@ -80,8 +83,10 @@ class Demo:
             configuration.mend(mapping_set)
             self._say("[b]The mend.[/b] The pattern is corrected; the dead letters are replayed.")
             self._processor("dlq", "replay", "--code", CURED_CODE)
-            self._processor("dlq", "replay", "--code", CURED_CODE, "--execute")
+            left = SOME_LEFT if expected.stale else 0
+            self._processor("dlq", "replay", "--code", CURED_CODE, "--execute", ends_with=left)
             self._check_received(expected, cured=True)
+            self._discard_old_news(expected)
             status = connector.stop()
             if status:
                 raise DemoFailed(f"The connector stopped with status {status}.")
@@ -89,13 +94,26 @@ class Demo:
             connector.close()
         self._table(books, expected, seconds)
 
+    def _discard_old_news(self, expected: Expected) -> None:
+        if not expected.stale:
+            return
+        self._say(
+            f"[b]Old news.[/b] Of {expected.stale} the customer has a newer balance, or may have: "
+            "an old one would overwrite it, so they were left alone. They are discarded."
+        )
+        reason = "newer balances have arrived"
+        self._processor("dlq", "discard", "--code", CURED_CODE, "--reason", reason, "--execute")
+        self._processor("dlq", "list", "--code", CURED_CODE)
+
     def commands(self, *, kept: bool) -> list[str]:
         """Commands to look further with; whole ones only while the parts are kept."""
         config = f"--config {self.settings_file if kept else 'FILE'}"
         return [
             f"processor dlq list {config}",
             f"processor dlq show {self._topic}.dlq 0 0 {config}",
+            f"processor dlq stats {config}",
             f"processor dlq replay --code gate.violation {config}",
+            f"processor trace {self._topic} 0 0 {config}",
             f"processor replay run --topic {self._topic} --from-earliest --to-latest {config}",
             f"processor run {config}",
             f"curl {self._simulator.url if kept else 'URL'}/simulator/summary",
@@ -199,12 +217,12 @@ class Demo:
                 f"should not have and {len(doubled)} twice."
             )
 
-    def _processor(self, *arguments: str) -> None:
+    def _processor(self, *arguments: str, ends_with: int = 0) -> None:
         """Run a command as a user would, and show it."""
-        self._console.print(f"\n[dim]$ processor {' '.join(arguments)}[/dim]")
+        self._console.print(f"\n[dim]$ processor {shlex.join(arguments)}[/dim]")
         command = processor_command(*arguments, "--config", str(self.settings_file))
         done = subprocess.run(command, env=clean_environment(), check=False)  # noqa: S603 - ours
-        if done.returncode:
+        if done.returncode != ends_with:
             raise DemoFailed(
                 f"processor {' '.join(arguments)} ended with status {done.returncode}."
             )
@@ -224,6 +242,7 @@ class Demo:
         for target, count in sorted(books.messages.items()):
             table.add_row(f"messages accepted: {target}", str(count))
         table.add_row("replayed and accepted", json.dumps(cured)[1:-1].replace('"', ""))
+        table.add_row("old balances, discarded", str(expected.stale))
         table.add_section()
         rate = books.delivered / max(seconds, 0.1)
         table.add_row("throughput, one task, to the last delivery", f"{rate:,.0f} records/s")

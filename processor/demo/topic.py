@@ -33,6 +33,7 @@ class Expected:
         records: how many there are.
         messages: by target, the ``_id``s that Experience Platform should accept at once.
         cured: likewise, after the mapping is mended.
+        stale: balances that are not sent then, for a later record of the customer is in the topic.
         dead: dead letters by code.
         filtered: records left out, by reason.
     """
@@ -40,14 +41,38 @@ class Expected:
     records: int = 0
     messages: dict[str, set[str]] = field(default_factory=dict)
     cured: dict[str, set[str]] = field(default_factory=dict)
+    stale: int = 0
     dead: Counter[str] = field(default_factory=Counter)
     filtered: Counter[str] = field(default_factory=Counter)
+    _waiting: dict[bytes | None, str] = field(default_factory=dict)
+
+    def balance(self, key: bytes | None, waits: str | None = None) -> None:
+        """A record sets the balance of its key, or may; what waits of it is old news from here.
+
+        Args:
+            key: the record's.
+            waits: its ``_id`` when it is one that the mistake keeps.
+        """
+        old = self._waiting.pop(key, None)
+        if old is not None:
+            self.cured["loyalty"].discard(old)
+            self.stale += 1
+        if waits is not None:
+            self._waiting[key] = waits
+            self.cured.setdefault("loyalty", set()).add(waits)
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
+    """A record.
+
+    Attributes:
+        opaque: nobody can tell whether it sets a balance.
+    """
+
     key: bytes | None
     value: bytes | None
+    opaque: bool = False
 
 
 class Topic:
@@ -101,25 +126,33 @@ class Topic:
         bad = list(self._bad(expected))
         every = max(1, good // max(1, len(bad)))
         for number, event in enumerate(self._events.mixed(good)):
-            self._expect(event, expected)
-            yield self._avro(event)
+            sent = self._avro(event)
+            self._expect(event, sent.key, expected)
+            yield sent
             if number % every == every - 1 and bad:
-                yield bad.pop()
-        yield from bad
+                yield self._noted(bad.pop(), expected)
+        for sent in bad:
+            yield self._noted(sent, expected)
 
     @staticmethod
-    def _expect(event: dict[str, Any], expected: Expected) -> None:
-        def add(target: str, *, cured: bool = False) -> None:
-            messages = expected.cured if cured else expected.messages
-            messages.setdefault(target, set()).add(event["eventId"])
+    def _noted(sent: _Sent, expected: Expected) -> _Sent:
+        if sent.opaque:
+            expected.balance(sent.key)
+        return sent
+
+    @staticmethod
+    def _expect(event: dict[str, Any], key: bytes | None, expected: Expected) -> None:
+        def add(target: str) -> None:
+            expected.messages.setdefault(target, set()).add(event["eventId"])
 
         match event["eventName"]:
             case "pointsIssued":
                 add("event")
                 if event["data"]["regularPointsBreakup"]:
                     expected.dead["mapping.expression"] += 1
-                    add("loyalty", cured=True)
+                    expected.balance(key, waits=event["eventId"])
                 else:
+                    expected.balance(key)
                     add("loyalty")
             case "transactionAdded":
                 add("event")
@@ -132,7 +165,7 @@ class Topic:
             whole = self._avro(self._events.of("pointsIssued"))
             value = whole.value or b""
             expected.dead["decode.truncated"] += 1
-            yield _Sent(whole.key, value[: len(value) // 2])
+            yield _Sent(whole.key, value[: len(value) // 2], opaque=True)
 
             expected.dead["decode.unknown_schema_id"] += 1
             # A key of its own: later records of its key wait with it for the registry's grace.
@@ -141,7 +174,8 @@ class Topic:
 
             event = self._events.of("transactionAdded")
             expected.dead["event.unknown"] += 1
-            yield _Sent(whole.key, orjson.dumps({**event, "eventName": "pointsTeleported"}))
+            strange = orjson.dumps({**event, "eventName": "pointsTeleported"})
+            yield _Sent(whole.key, strange, opaque=True)
 
             expected.filtered["unmapped_event"] += 1
             yield _Sent(whole.key, orjson.dumps({**event, "eventName": "groupCreated"}))

@@ -2,22 +2,25 @@
 
 A target that holds a state keeps what came last, so a record that is replayed could overwrite what
 a later one has set. Kafka alone tells: each source partition is read once, from the lowest record
-that is meant to its end, and again what was written since. Kept is one number for each key.
+that is meant to its end, and again what was written since. A later record of a key counts for the
+targets that today's schemas send it to: a purchase says nothing new of a balance. So records of the
+keys that are meant are decoded and mapped, until for each target a later one is known. Kept is one
+number for each key and target.
 
 Where it cannot tell, the answer is yes: retention has removed what may have been later, the topic
-is gone, or another topic has its name.
+is gone, another topic has its name, or the later record itself cannot be decoded or mapped.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from hashlib import blake2b
 
 from processor.operations.chosen import Chosen
 from processor.operations.letters import read_story
 from processor.operations.reading import Reader
-from processor.operations.rehearsal import Rehearsal, chosen_records
+from processor.operations.rehearsal import Rehearsal, Rehearsed, chosen_records
 from processor.record import Position, Record, TopicPartition
 
 NONE_YET = -1
@@ -36,6 +39,7 @@ class LaterRecords:
 
     Args:
         reader: of Kafka.
+        states: the targets that hold a state; only of them is anything asked.
         ours: records of source topics that do not count: they are replayed too, in their order.
         source_of: where the record stands in its source topic that a record tells of.
 
@@ -47,6 +51,7 @@ class LaterRecords:
     def __init__(
         self,
         reader: Reader,
+        states: Collection[str],
         *,
         ours: Chosen | None = None,
         source_of: Callable[[Record], Position | None] = source_of_letter,
@@ -54,11 +59,13 @@ class LaterRecords:
         self.allowed = 0
         self.untold: Counter[str] = Counter()
         self._reader = reader
+        self._states = frozenset(states)
         self._ours = Chosen() if ours is None else ours
         self._source_of = source_of
         self._others: dict[TopicPartition, int] = {}
         self._rehearsal: Rehearsal | None = None
-        self._last: dict[TopicPartition, dict[int, int]] = {}
+        self._meant: defaultdict[TopicPartition, dict[int, int]] = defaultdict(dict)
+        self._last: defaultdict[TopicPartition, dict[str, dict[int, int]]] = defaultdict(dict)
         self._lowest: dict[TopicPartition, int] = {}
         self._keyless: set[TopicPartition] = set()
         self._sample: dict[TopicPartition, dict[int, tuple[int | None, int | None]]] = {}
@@ -73,7 +80,7 @@ class LaterRecords:
         if key is None:
             self._keyless.add(place)
         else:
-            self._last.setdefault(place, {})[_number(key)] = NONE_YET
+            self._mean(source, key)
         sample = self._sample.setdefault(place, {})
         if len(sample) < SAMPLE:
             sample[source.offset] = timestamp_ms, None if key is None else _number(key)
@@ -99,10 +106,8 @@ class LaterRecords:
         for records in chosen_records(self._reader, keyless):
             for record in records:
                 if (source := self._source_of(record)) is not None:
-                    place = TopicPartition(source.topic, source.partition)
-                    last = self._last.setdefault(place, {})
-                    for customer in await self._customers(record):
-                        last[_number(customer)] = NONE_YET
+                    for _, customer in _customers(await rehearsal.rehearse(record)):
+                        self._mean(source, customer)
         known = self._reader.topics()
         there = [place for place in self._lowest if place.partition < known.get(place.topic, 0)]
         self._untold |= dict.fromkeys(self._lowest.keys() - there, "its source topic is gone")
@@ -116,7 +121,7 @@ class LaterRecords:
             for records in reading:
                 for record in records:
                     if not self._see(record):
-                        await self._see_customers(record)
+                        await self._see_what_it_sets(record)
                 done += len(records)
                 looked_at(done)
                 await asyncio.sleep(0)  # an interrupt is delivered here
@@ -129,21 +134,22 @@ class LaterRecords:
             Misconfigured: one of them refuses us.
         """
         for record in await asyncio.to_thread(self._read_on):
-            await self._see_customers(record)
+            await self._see_what_it_sets(record)
 
     def _read_on(self) -> list[Record]:
-        """Read what was written since; the records whose customers are still to be seen."""
+        """Read what was written since; the records of which is still to be seen what they set."""
         ends = self._reader.ends(list(self._ends))
         with self._reader.reading({p: (self._ends[p], end) for p, end in ends.items()}) as reading:
             left = [r for records in reading for r in records if not self._see(r)]
         self._ends |= ends
         return left
 
-    def newer(self, source: Position, key: bytes | None) -> bool:
+    def newer(self, source: Position, target: str, key: bytes | None) -> bool:
         """Whether there is a later record, or nobody can tell.
 
         Args:
             source: where the record stands in its source topic.
+            target: one that holds a state.
             key: its key, or its customer id; `None` asks for any record of the partition.
         """
         if self.cannot_tell(source):
@@ -151,8 +157,10 @@ class LaterRecords:
         place = TopicPartition(source.topic, source.partition)
         if key is None:
             return self._others.get(place, NONE_YET) > source.offset
-        last = self._last.get(place, {}).get(_number(key))
-        return last is None or last > source.offset
+        number = _number(key)
+        if number not in self._meant[place]:
+            return True
+        return self._last[place].get(target, {}).get(number, NONE_YET) > source.offset
 
     def cannot_tell(self, source: Position) -> str:
         """Why nobody can tell whether there is a later record; empty where one can."""
@@ -167,8 +175,12 @@ class LaterRecords:
             return "another source topic has its name now"
         return ""
 
+    def _mean(self, source: Position, key: bytes) -> None:
+        meant, number = self._meant[TopicPartition(source.topic, source.partition)], _number(key)
+        meant[number] = max(source.offset, meant.get(number, NONE_YET))
+
     def _see(self, record: Record) -> bool:
-        """Note a record; False when its customers are still to be seen."""
+        """Note a record; False when it is still to be seen what it sets."""
         place = TopicPartition(record.topic, record.partition)
         if self._ours.has(place, record.offset):
             return True
@@ -179,25 +191,33 @@ class LaterRecords:
             self._untold[place] = "another source topic has its name now"
         if number is None:
             return place not in self._keyless
-        last = self._last.get(place, {})
-        if number in last:
-            last[number] = record.offset
-        return True
+        return number not in self._meant[place] or self._is_settled(place, number)
 
-    async def _see_customers(self, record: Record) -> None:
-        last = self._last.get(TopicPartition(record.topic, record.partition), {})
-        for customer in map(_number, await self._customers(record)):
-            if customer in last:
-                last[customer] = record.offset
+    def _is_settled(self, place: TopicPartition, number: int) -> bool:
+        """Whether a later record than any that is meant is known for each target."""
+        last, highest = self._last[place], self._meant[place][number]
+        return all(last.get(t, {}).get(number, NONE_YET) > highest for t in self._states)
 
-    async def _customers(self, record: Record) -> set[bytes]:
-        """Of a record without a key, the customers whose state it sets; none if it sets none."""
+    async def _see_what_it_sets(self, record: Record) -> None:
         if self._rehearsal is None:
             raise AssertionError("look comes first")
         rehearsed = await self._rehearsal.rehearse(record)
-        place = len(f"{record.topic}\x00{record.partition}\x00".encode())
-        orders = (parcel.message.order_key for parcel in rehearsed.parcels)
-        return {order[place:] for order in orders if order is not None}
+        if record.key is None:
+            sets = _customers(rehearsed)
+        else:
+            sets = {(target, record.key) for target in self._targets(rehearsed)}
+        place = TopicPartition(record.topic, record.partition)
+        for target, key in sets:
+            number = _number(key)
+            if number in self._meant[place]:
+                self._last[place].setdefault(target, {})[number] = record.offset
+
+    def _targets(self, rehearsed: Rehearsed) -> frozenset[str]:
+        """Those that a record sets, or may have set: what fails today need not have failed then."""
+        failed = {failure.target.partition("#")[0] for failure in rehearsed.passage.failures}
+        if "" in failed:
+            return self._states
+        return self._states & (failed | {parcel.message.target for parcel in rehearsed.parcels})
 
 
 @dataclass(slots=True, eq=False)
@@ -215,15 +235,23 @@ class Newer:
     allowed: bool
     found: bool = False
 
-    def __call__(self, key: bytes | None) -> bool:
-        """Whether it is to be left out: a later record of this key is there, or may be."""
-        newer = self.later.newer(self.source, key)
+    def __call__(self, target: str, key: bytes | None) -> bool:
+        """Whether it is to be left out there: a later record of this key is, or may be."""
+        newer = self.later.newer(self.source, target, key)
         if newer and not self.found:
             self.found = True
             self.later.allowed += self.allowed
             if why := self.later.cannot_tell(self.source):
                 self.later.untold[why] += 1
         return newer and not self.allowed
+
+
+def _customers(rehearsed: Rehearsed) -> set[tuple[str, bytes]]:
+    """Of a record without a key, the targets that it sets and for which customer."""
+    record = rehearsed.passage.record
+    place = len(f"{record.topic}\x00{record.partition}\x00".encode())
+    messages = (parcel.message for parcel in rehearsed.parcels)
+    return {(m.target, m.order_key[place:]) for m in messages if m.order_key is not None}
 
 
 def _number(key: bytes) -> int:

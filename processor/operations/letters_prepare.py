@@ -162,8 +162,8 @@ class Letters:
     ) -> LetterReplay:
         # Whether letters that are named were replayed too often was asked when they were chosen.
         max_replays = self._how.max_replays if within is None else NO_LIMIT
-        later = LaterRecords(self._reader)
         states = set(state_targets(self._settings))
+        later = LaterRecords(self._reader, states)
 
         def note(found: Found) -> None:
             letter = found.letter

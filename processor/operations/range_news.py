@@ -46,7 +46,9 @@ async def later_than(
         TryAgain: Kafka or the schema registry does not answer.
         Misconfigured: one of them refuses us, or the schemas are wrong.
     """
-    later, keyless, done = LaterRecords(reader, ours=records, source_of=_itself), Chosen(), 0
+    states = state_targets(settings)
+    later = LaterRecords(reader, states, ours=records, source_of=_itself)
+    keyless, done = Chosen(), 0
     for batch in chosen_records(reader, records):
         for record in batch:
             later.want(record.position, record.key, record.timestamp_ms)

@@ -86,10 +86,10 @@ def test_an_event_becomes_a_message_for_each_of_its_targets() -> None:
 
 
 def test_old_news_is_left_out_of_what_holds_a_state_and_of_nothing_else() -> None:
-    asked: list[bytes | None] = []
+    asked: list[tuple[str, bytes | None]] = []
 
-    def newer(key: bytes | None) -> bool:
-        asked.append(key)
+    def newer(target: str, key: bytes | None) -> bool:
+        asked.append((target, key))
         return key in {b"key", b"42", None}
 
     def left(key: bytes | None, **ordering: str) -> tuple[list[str], tuple[str, ...]]:
@@ -104,7 +104,7 @@ def test_old_news_is_left_out_of_what_holds_a_state_and_of_nothing_else() -> Non
     assert left(None, event="none") == (["event"], ("profile#0", "profile#1"))
     asked.clear()
     assert left(b"other", event="none", profile="partition") == (["event"], ("profile",))
-    assert asked == [None]
+    assert asked == [("profile", None)]
 
 
 def test_one_target_s_failure_does_not_keep_the_others_back() -> None:
@@ -153,8 +153,8 @@ def test_what_is_one_message_now_is_replayed_whatever_its_number_was() -> None:
 def test_old_news_is_made_for_no_target_that_holds_a_state() -> None:
     asked = []
 
-    def newer(source: Position, key: bytes | None) -> bool:
-        asked.append((str(source), key))
+    def newer(source: Position, target: str, key: bytes | None) -> bool:
+        asked.append((str(source), target, key))
         return key in {b"old", b"42", None}
 
     def sent(own: Passage, **ordering: Any) -> tuple[list[str], tuple[str, ...]]:
@@ -168,7 +168,7 @@ def test_old_news_is_made_for_no_target_that_holds_a_state() -> None:
     assert sent(passage(b"fresh")) == (["event", "profile"], ())
     assert sent(passage(None)) == (["event"], ("profile",)), "by its customer"
     assert sent(passage(b"fresh"), profile="partition") == (["event"], ("profile",))
-    assert set(asked) == {("events-0@7", key) for key in (b"old", b"fresh", b"42", None)}
+    assert set(asked) == {("events-0@7", "profile", key) for key in (b"old", b"fresh", b"42", None)}
 
 
 def order_keys(own: Passage, **ordering: str) -> list[bytes | None]:

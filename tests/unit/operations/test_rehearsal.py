@@ -99,7 +99,7 @@ async def test_each_letter_is_foretold(rehearsal: Rehearsal) -> None:
 async def test_old_news_is_left_out_target_by_target(rehearsal: Rehearsal) -> None:
     asked: list[bytes | None] = []
 
-    def newer(key: bytes | None) -> bool:
+    def newer(_target: str, key: bytes | None) -> bool:
         asked.append(key)
         return True
 
