@@ -79,6 +79,7 @@ class Pipeline:
         self._stop_at_fault = stop_at_fault
         self._ended = ended
         self._entering: deque[Passage] = deque()
+        self._halted = False
         self._later = later
         self._going_on = False
 
@@ -139,7 +140,8 @@ class Pipeline:
         for lets go of thousands at once.
         """
         braked = self._brake is not None and self._brake.on
-        return bool(self._entering) and not braked and self._valve.has_room()
+        may = not braked and not self._halted
+        return bool(self._entering) and may and self._valve.has_room()
 
     def _enter(self, passage: Passage) -> None:
         if self._waiting.holds(passage):
@@ -209,11 +211,22 @@ class Pipeline:
         """Whether nothing is on its way to Experience Platform."""
         return all(inlet.idle for inlet in self._inlets.values())
 
+    def halt(self) -> None:
+        """Start no more of those that have not entered: whoever goes on reads them again."""
+        self._halted = True
+
     def resting(self) -> Counter[TopicPartition]:
-        """Records in flight that end only when what the brake holds is mended, by partition."""
-        if self._brake is None or not self._brake.on:
+        """Records in flight that do not end by themselves, by partition: none is sent of them.
+
+        Those that the brake holds, and what stands behind them or was halted.
+        """
+        if self._brake is not None and self._brake.on:
+            held = self._brake.resting()
+        elif self._halted:
+            held = Counter()
+        else:
             return Counter()
-        return self._brake.resting() + Counter(passage.partition for passage in self._entering)
+        return held + Counter(passage.partition for passage in self._entering)
 
     def _submit(self, passage: Passage, parcels: Sequence[Parcel]) -> None:
         passage.open = len(parcels)

@@ -258,6 +258,8 @@ class Task:
         if self._source is not None:
             self._source.flow(on=False)
         self.machine.drain()
+        if self.stop_when_exhausted:  # at a replay's rate they could take minutes
+            self.machine.pipeline.halt()
         self._end_by_s = self._now_s() + self.limits.drain_s
         return await self._ended(
             lambda: self.machine.ledger.in_flight_count <= self._at_fault + self._resting().total()

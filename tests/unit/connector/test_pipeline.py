@@ -403,6 +403,19 @@ def test_messages_are_made_only_as_far_as_there_is_room_for_them() -> None:
     assert journey.ledger.made_bytes == 2
 
 
+def test_what_has_not_entered_stays_out_when_it_is_halted_and_no_drain_waits_for_it() -> None:
+    journey = Journey(max_made_bytes=4)
+    journey.carry(*["event"] * 5)
+
+    journey.pipeline.halt()
+    resting = journey.pipeline.resting()
+    journey.answer("event", None, None)
+
+    assert resting.total() == 3
+    assert sent(journey) == []
+    assert journey.ledger.in_flight_count == journey.pipeline.resting().total() == 3
+
+
 def test_thousands_that_end_at_once_do_not_go_on_inside_each_other() -> None:
     journey = Journey(max_made_bytes=2)
     journey.carry("event", *["unmapped"] * 3_000)

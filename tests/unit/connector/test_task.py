@@ -32,7 +32,7 @@ class Engine:
         self.pipeline = self
         self.draining: list[bool] = []
         self.carried: list[Record] = []
-        self.made_room = self.looked = 0
+        self.made_room = self.looked = self.halted = 0
         self.rests: Counter[TopicPartition] = Counter()
         self.broken: Exception | None = None
         self.defect: Exception | None = None
@@ -43,6 +43,9 @@ class Engine:
         await self._break.wait()
         assert self.broken is not None
         raise self.broken
+
+    def halt(self) -> None:
+        self.halted += 1
 
     def breaks(self, error: Exception) -> None:
         self.broken = error
@@ -716,6 +719,21 @@ def test_a_bounded_run_ends_when_what_it_read_has_ended(run: Any) -> None:
         assert not before
         assert await job.running is True
         assert job.tap.closed_with == {ZERO: Mark(3)}
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_only_a_bounded_run_starts_no_more_of_what_it_has_read_when_it_stops(
+    run: Any, *, bounded: bool
+) -> None:
+    async def scenario() -> None:
+        job = Job(bounded=bounded)
+        await job.assigned(ZERO)
+        job.task.stop()
+        await job.running
+
+        assert job.engine.halted == bounded
 
     run(scenario())
 
