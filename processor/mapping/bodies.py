@@ -11,7 +11,7 @@ from datetime import datetime, tzinfo
 from functools import partial
 from typing import Any, TypeVar
 
-from processor.mapping import java_dates
+from processor.mapping import date_reading, java_dates
 from processor.mapping.failures import ExpressionFailed, PatternError
 from processor.mapping.values import elements, text
 
@@ -299,18 +299,18 @@ def date(
     """A text as a date; the default only when the text is null."""
     if value is None or pattern is None:
         return default if value is None else _moment(value, zone, None)
-    return _moment(value, zone, _usable(java_dates.reader, pattern))
+    return _moment(value, zone, _usable(date_reading.reader, pattern))
 
 
 def _moment(value: Any, zone: tzinfo, read: Callable[[str, tzinfo], datetime] | None) -> datetime:
     if isinstance(value, datetime):
         return value
-    return java_dates.guess(value, zone) if read is None else read(value, zone)
+    return date_reading.guess(value, zone) if read is None else read(value, zone)
 
 
 def date_reader(pattern: str, zone: tzinfo) -> Callable[..., datetime | None]:
     """Make `date` for one pattern."""
-    read = java_dates.reader(pattern)
+    read = date_reading.reader(pattern)
 
     def date(value: Any, default: datetime | None = None) -> datetime | None:
         return default if value is None else _moment(value, zone, read)

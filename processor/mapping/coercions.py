@@ -10,7 +10,7 @@ from datetime import datetime, tzinfo
 from types import MappingProxyType
 from typing import Any
 
-from processor.mapping import java_dates
+from processor.mapping import date_reading, java_dates
 from processor.mapping.expression import Call, Literal, Node
 from processor.mapping.failures import ExpressionFailed
 from processor.mapping.shapes import Kind, Shape
@@ -42,14 +42,14 @@ def to_date_time(zone: tzinfo, value: str) -> str:
     """A date-time of XDM; one that is so already stays as it is."""
     if _DATE_TIME.fullmatch(value):
         return value
-    return java_dates.iso(java_dates.guess(value, zone))
+    return java_dates.iso(date_reading.guess(value, zone))
 
 
 def to_date(zone: tzinfo, value: str | datetime) -> str:
     """A date of XDM, ``yyyy-MM-dd``."""
     if isinstance(value, str) and (_DATE.fullmatch(value) or _DATE_TIME.fullmatch(value)):
         return value[:10]
-    moment = value if isinstance(value, datetime) else java_dates.guess(value, zone)
+    moment = value if isinstance(value, datetime) else date_reading.guess(value, zone)
     return f"{moment.year:04d}-{moment.month:02d}-{moment.day:02d}"
 
 

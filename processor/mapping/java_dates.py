@@ -1,14 +1,13 @@
-"""Java's date patterns, English and without a locale: epoch times to text, text to times.
+"""Java's date patterns, English and without a locale: epoch times and moments to text.
 
 Source of the letters: Data Prep, "Date/time format strings" (SimpleDateFormat's, where the two
 differ), and ``java.time.format.DateTimeFormatter`` for the widths.
 """
 
-import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from processor.mapping.failures import ExpressionFailed, PatternError
@@ -17,7 +16,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLIS = "yyyy-MM-dd'T'HH:mm:ss.SSSX"
 """RFC 3339 in UTC with milliseconds, what XDM timestamps want."""
 
-_MONTHS = [
+MONTHS = [
     "January",
     "February",
     "March",
@@ -31,9 +30,9 @@ _MONTHS = [
     "November",
     "December",
 ]
-_DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _TOKEN = re.compile(r"'(?P<quoted>(?:[^']|'')*)'|(?P<letters>([A-Za-z])\3*)|(?P<other>[^A-Za-z'])")
-_ABBREVIATED, _FULL = 3, 4
+ABBREVIATED, FULL = 3, 4
 _DAY_MS = 86_400_000
 
 Formatter = Callable[[datetime], str]
@@ -44,27 +43,34 @@ class DateError(ExpressionFailed):
 
 
 @dataclass(frozen=True, slots=True)
-class _Letter:
+class Letter:
+    """A letter of a pattern, and how often it stands there."""
+
     letter: str
     count: int
 
 
 @lru_cache(maxsize=256)
-def _tokens(pattern: str) -> tuple[str | _Letter, ...]:
-    tokens: list[str | _Letter] = []
+def tokens(pattern: str) -> tuple[str | Letter, ...]:
+    """The letters and the texts of a pattern.
+
+    Raises:
+        PatternError: a quote has no end.
+    """
+    found: list[str | Letter] = []
     position = 0
     while position < len(pattern):
         match = _TOKEN.match(pattern, position)
         if match is None:
             raise PatternError("the date pattern has a quote without an end")
         if match["letters"]:
-            tokens.append(_Letter(match["letters"][0], len(match["letters"])))
+            found.append(Letter(match["letters"][0], len(match["letters"])))
         elif match["quoted"] is not None:
-            tokens.append(match["quoted"].replace("''", "'") or "'")
+            found.append(match["quoted"].replace("''", "'") or "'")
         else:
-            tokens.append(match["other"])
+            found.append(match["other"])
         position = match.end()
-    return tuple(tokens)
+    return tuple(found)
 
 
 def _padded(pick: Callable[[datetime], int]) -> Callable[[int], Formatter]:
@@ -79,17 +85,17 @@ def _year(count: int) -> Formatter:
 
 
 def _month(count: int) -> Formatter:
-    if count < _ABBREVIATED:
+    if count < ABBREVIATED:
         return lambda moment: f"{moment.month:0{count}d}"
-    if count == _ABBREVIATED:
-        return lambda moment: _MONTHS[moment.month - 1][:3]
-    return lambda moment: _MONTHS[moment.month - 1]
+    if count == ABBREVIATED:
+        return lambda moment: MONTHS[moment.month - 1][:3]
+    return lambda moment: MONTHS[moment.month - 1]
 
 
 def _weekday(count: int) -> Formatter:
-    if count < _FULL:
-        return lambda moment: _DAYS[moment.weekday()][:3]
-    return lambda moment: _DAYS[moment.weekday()]
+    if count < FULL:
+        return lambda moment: DAYS[moment.weekday()][:3]
+    return lambda moment: DAYS[moment.weekday()]
 
 
 def _fraction(count: int) -> Formatter:
@@ -109,19 +115,41 @@ def _iso_zone(count: int) -> Formatter:
     def zone(moment: datetime) -> str:
         if not moment.utcoffset():
             return "Z"
-        return _offset(moment, colon=count >= _ABBREVIATED, short=count == 1)
+        return _offset(moment, colon=count >= ABBREVIATED, short=count == 1)
 
     return zone
 
 
 def _rfc822_zone(count: int) -> Formatter:
-    return lambda moment: _offset(moment, colon=count > _FULL)
+    return lambda moment: _offset(moment, colon=count > FULL)
 
 
 def _quarter(count: int) -> Formatter:
-    if count < _ABBREVIATED:
+    if count < ABBREVIATED:
         return lambda moment: f"{(moment.month + 2) // 3:0{count}d}"
     return lambda moment: f"Q{(moment.month + 2) // 3}"
+
+
+def _gmt_offset(count: int) -> Formatter:
+    def zone(moment: datetime) -> str:
+        if not moment.utcoffset():
+            return "GMT"
+        if count >= FULL:
+            return "GMT" + _offset(moment, colon=True)
+        text = _offset(moment, colon=True, short=True)
+        return f"GMT{text[0]}{text[1:].removeprefix('0')}"
+
+    return zone
+
+
+def _zone_id(moment: datetime) -> str:
+    key = getattr(moment.tzinfo, "key", None)
+    return key if isinstance(key, str) else _iso_zone(ABBREVIATED)(moment)
+
+
+def _zone_name(moment: datetime) -> str:
+    name = moment.tzname() or ""
+    return name if name.isalpha() else _gmt_offset(FULL)(moment)
 
 
 _LETTERS: dict[str, Callable[[int], Formatter]] = {
@@ -144,6 +172,11 @@ _LETTERS: dict[str, Callable[[int], Formatter]] = {
     "X": _iso_zone,
     "Q": _quarter,
     "q": _quarter,
+    "F": _padded(lambda m: (m.day + 6) // 7),
+    "G": lambda count: lambda _: "Anno Domini" if count == FULL else "AD",
+    "O": _gmt_offset,
+    "V": lambda _: _zone_id,
+    "z": lambda _: _zone_name,
 }
 
 
@@ -156,12 +189,12 @@ def formatter(pattern: str) -> Formatter:
     """
     pieces = [
         (lambda _, text=token: text) if isinstance(token, str) else _of_letter(token)
-        for token in _tokens(pattern)
+        for token in tokens(pattern)
     ]
     return lambda moment: "".join([piece(moment) for piece in pieces])
 
 
-def _of_letter(token: _Letter) -> Formatter:
+def _of_letter(token: Letter) -> Formatter:
     make = _LETTERS.get(token.letter)
     if make is None:
         raise PatternError(
@@ -221,156 +254,6 @@ def iso(moment: datetime) -> str:
         fraction = f".{moment.microsecond:06d}"
     else:
         fraction = f".{moment.microsecond // 1000:03d}"
-    zone = _iso_zone(_ABBREVIATED)(moment)
+    zone = _iso_zone(ABBREVIATED)(moment)
     day = f"{moment.year:04d}-{moment.month:02d}-{moment.day:02d}"
     return f"{day}T{moment.hour:02d}:{moment.minute:02d}:{moment.second:02d}{fraction}{zone}"
-
-
-_NUMBERS = {"d", "D", "H", "k", "K", "h", "m", "s"}
-_READS = {"y", "M", "L", "E", "a", "S", "Z", "X", *(_NUMBERS - {"D"})}
-
-
-def _read_pattern(token: str | _Letter) -> str:
-    if isinstance(token, str):
-        return re.escape(token)
-    letter, count = token.letter, token.count
-    if letter not in _READS:
-        raise PatternError(f"dates cannot be read with the letter {letter!r} of date patterns")
-    letter = "M" if letter == "L" else letter
-    if letter == "y":
-        digits = r"[0-9]{2}" if count == 2 else r"[0-9]{4}"  # noqa: PLR2004  yy
-        return f"(?P<{'Y' if '2' in digits else 'y'}>{digits})"
-    if letter == "M" and count >= _ABBREVIATED:
-        names = (name[:3] if count == _ABBREVIATED else name for name in _MONTHS)
-        return f"(?P<N>{'|'.join(names)})"
-    if letter == "E":
-        return "(?:" + "|".join(name[:3] if count < _FULL else name for name in _DAYS) + ")"
-    if letter == "a":
-        return "(?P<a>AM|PM)"
-    if letter == "S":
-        return f"(?P<S>[0-9]{{{count}}})"
-    if letter in "ZX":
-        utc = "Z|" if letter == "X" else ""
-        minutes = {1: "(?:[0-5][0-9])?", 2: "[0-5][0-9]"}.get(count, ":[0-5][0-9]")
-        rest = "[0-5][0-9]" if letter == "Z" and count < _FULL else minutes
-        return f"(?P<zone>{utc}[+-][0-9]{{2}}{rest})"
-    return f"(?P<{letter}>[0-9]{{{count if count > 1 else '1,2'}}})"
-
-
-def _expression(pattern: str) -> re.Pattern[str]:
-    source = "".join(_read_pattern(token) for token in _tokens(pattern))
-    try:
-        return re.compile(source, re.IGNORECASE | re.ASCII)
-    except re.error:
-        raise PatternError("the date pattern names one part twice") from None
-
-
-@lru_cache(maxsize=256)
-def reader(pattern: str) -> Callable[[str, tzinfo], datetime]:
-    """Make a function from a text and the zone it is in (unless it says so itself) to a moment.
-
-    Raises:
-        PatternError: dates cannot be read with this pattern.
-    """
-    expression = _expression(pattern)
-
-    def read(text: str, zone: tzinfo) -> datetime:
-        match = expression.fullmatch(text)
-        if match is None:
-            raise DateError("the text is no date of the pattern")
-        return _moment(match.groupdict(), zone)
-
-    return read
-
-
-def _from_24(hour: int) -> int:
-    """Java's ``k`` counts from 1; its 24 is midnight."""
-    return 0 if hour == 24 else hour  # noqa: PLR2004
-
-
-def _moment(parts: dict[str, str | None], zone: tzinfo) -> datetime:
-    def part(*letters: str, default: int) -> int:
-        return next((int(value) for x in letters if (value := parts.get(x))), default)
-
-    year = part("y", default=2000 + part("Y", default=-30))
-    name = parts.get("N")
-    names = [month[:3].lower() for month in _MONTHS]
-    month = names.index(name[:3].lower()) + 1 if name else part("M", default=1)
-    hour = part("H", "K", "h", default=_from_24(part("k", default=24)))
-    if parts.get("a"):
-        hour = hour % 12 + (12 if (parts["a"] or "").upper() == "PM" else 0)
-    microsecond = int((parts.get("S") or "0")[:6].ljust(6, "0"))
-    try:
-        return datetime(
-            year,
-            month,
-            part("d", default=1),
-            hour,
-            part("m", default=0),
-            part("s", default=0),
-            microsecond,
-            tzinfo=_zone(parts.get("zone"), zone),
-        )
-    except ValueError:
-        raise DateError("the text has the form of a date but is none") from None
-
-
-def _zone(text: str | None, default: tzinfo) -> tzinfo:
-    if text is None:
-        return default
-    if text in {"Z", "z"}:
-        return UTC
-    digits = text[1:].replace(":", "").ljust(4, "0")
-    offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-    return timezone(-offset if text[0] == "-" else offset)
-
-
-KNOWN_FORMATS = (
-    "yyyy-MM-dd HH:mm:ssZ",
-    "yyyy-MM-dd HH:mm:ss.SSSZ",
-    "yyyy-MM-dd HH:mm:ss.SSS",
-    "yyyy-MM-dd'T'HH:mm:ss.SSSX",
-    "yyyy-MM-dd'T'HH:mm:ss'Z'",
-    "yyyy-MM-dd",
-    "yyyy/MM/dd",
-    "yyyy.MM.dd",
-    "yyyy-MMM-dd",
-    "yyyyMMdd",
-    "MM-dd-yyyy",
-    "MMddyyyy",
-    "M/dd/yyyy",
-    "dd.M.yyyy",
-    "M/dd/yyyy hh:mm:ss a",
-    "dd.M.yyyy hh:mm:ss a",
-    "dd.MMM.yyyy",
-    "dd-MMM-yyyy",
-    # Not on Adobe's list, but in the examples of its functions:
-    "yyyy-MM-dd HH:mm:ss",
-    "yyyy-MM-dd HH:mm",
-    "yyyy-MM-dd'T'HH:mm:ss.SSS",
-    "yyyy-MM-dd'T'HH:mm:ss.SSSXXX",  # X, XX and XXX: Java's letters for an offset
-    "yyyy-MM-dd'T'HH:mm:ssXXX",  # likewise
-)
-"""Tried in this order when `date` has no format; the first that fits wins.
-
-Source: Data Prep, "Date function conversions".
-"""
-
-
-_GUESSES = [
-    (_expression(pattern), UTC if pattern.endswith("'Z'") else None) for pattern in KNOWN_FORMATS
-]
-
-
-def guess(text: str, zone: tzinfo) -> datetime:
-    """Read a date by the first known format that fits.
-
-    Raises:
-        DateError: none fits.
-    """
-    for expression, own_zone in _GUESSES:
-        match = expression.fullmatch(text)
-        if match is not None:
-            with contextlib.suppress(DateError):
-                return _moment(match.groupdict(), own_zone or zone)
-    raise DateError("the text fits none of Data Prep's date formats; say the format in date()")

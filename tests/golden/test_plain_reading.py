@@ -18,6 +18,7 @@ from processor.settings import (
     SchemasSettings,
     TargetSettings,
 )
+from tests.bench.mapping import Case
 from tests.interpreter import Interpreter, arrays_of
 
 FOLDER = SchemaFolder.load(SchemasSettings())
@@ -49,3 +50,11 @@ def test_compiled_code_gives_what_reading_the_rows_gives(name: str, target: str)
         compared += 1
 
     assert compared
+
+
+def test_the_benchmark_of_steps_times_each_of_them() -> None:
+    steps = Case(FOLDER, *SETS[0]).measured(seconds=0.01)
+
+    assert (steps.event, steps.target) == SETS[0]
+    assert steps.rows > 0
+    assert min(steps.decode, steps.map, steps.gate, steps.interpret) > 0

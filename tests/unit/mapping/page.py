@@ -13,8 +13,8 @@ from processor.mapping import (
     shapes,
     signature,
 )
+from processor.mapping.date_reading import KNOWN_FORMATS
 from processor.mapping.functions import NOT_RUN
-from processor.mapping.java_dates import KNOWN_FORMATS
 from processor.mapping.shapes import Kind, Shape
 from processor.mapping.signature import Function
 from tests.unit.mapping.samples import SAMPLES, Sample

@@ -3,22 +3,15 @@
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processor.mapping.date_reading import KNOWN_FORMATS, guess, reader
 from processor.mapping.failures import PatternError
-from processor.mapping.java_dates import (
-    KNOWN_FORMATS,
-    MILLIS,
-    DateError,
-    formatter,
-    guess,
-    iso,
-    millis_formatter,
-    reader,
-)
+from processor.mapping.java_dates import MILLIS, DateError, formatter, iso, millis_formatter
 
 MOMENT = datetime(2019, 3, 5, 14, 7, 9, 45_678, tzinfo=UTC)
 INDIA = timezone(timedelta(hours=5, minutes=30))
@@ -40,6 +33,8 @@ INDIA = timezone(timedelta(hours=5, minutes=30))
         ("u", "2"),
         ("Q QQ QQQ", "1 01 Q1"),
         ("yyyy'T'HH 'o''clock'", "2019T14 o'clock"),
+        ("G GGGG F", "AD Anno Domini 1"),
+        ("V z O OOOO", "Z UTC GMT GMT"),
         ("''", "'"),
         ("", ""),
     ],
@@ -56,7 +51,44 @@ def test_zones_are_written_in_every_width() -> None:
     assert formatter("X")(MOMENT.astimezone(timezone(timedelta(hours=-8)))) == "-08"
 
 
-@pytest.mark.parametrize("pattern", ["Y", "w", "G", "yyyy n", "'open"])
+def test_zones_are_written_by_name_and_from_greenwich() -> None:
+    paris = MOMENT.astimezone(ZoneInfo("Europe/Paris"))
+
+    assert formatter("VV z O OOOO")(paris) == "Europe/Paris CET GMT+1 GMT+01:00"
+    assert formatter("VV z O OOOO")(MOMENT.astimezone(INDIA)) == (
+        "+05:30 GMT+05:30 GMT+5:30 GMT+05:30"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2025-06-29 10:00 Europe/Paris", "2025-06-29T10:00:00+02:00"),
+        ("2025-06-29 10:00 UTC", "2025-06-29T10:00:00Z"),
+        ("2025-06-29 10:00 GMT", "2025-06-29T10:00:00Z"),
+        ("2025-06-29 10:00 Z", "2025-06-29T10:00:00Z"),
+        ("2025-06-29 10:00 GMT-8", "2025-06-29T10:00:00-08:00"),
+        ("2025-06-29 10:00 GMT+05:30", "2025-06-29T10:00:00+05:30"),
+        ("2025-06-29 10:00 +05:30", "2025-06-29T10:00:00+05:30"),
+        ("2025-06-29 10:00 PST", None),
+        ("2025-06-29 10:00 ../../etc/passwd", None),
+        ("2025-06-29 10:00 GMT+99", None),
+    ],
+)
+@pytest.mark.parametrize("letters", ["z", "VV", "O"])
+def test_zones_are_read_by_name_and_from_greenwich(
+    letters: str, text: str, expected: str | None
+) -> None:
+    read = reader(f"yyyy-MM-dd HH:mm {letters}")
+
+    if expected is None:
+        with pytest.raises(DateError):
+            read(text, UTC)
+    else:
+        assert iso(read(text, UTC)) == expected
+
+
+@pytest.mark.parametrize("pattern", ["Y", "w", "W", "yyyy n", "'open"])
 def test_what_is_no_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(PatternError):
         formatter(pattern)
@@ -131,6 +163,7 @@ def test_a_pattern_that_cannot_be_read_with_is_refused() -> None:
 def test_dates_are_the_same_in_every_zone_and_locale_of_the_host() -> None:
     code = (
         "from processor.mapping.java_dates import *\n"
+        "from processor.mapping.date_reading import guess\n"
         "from datetime import UTC\n"
         "print(millis_formatter('EEE d MMMM yyyy HH:mm:ss.SSSX')(1750224535590), "
         "iso(guess('5.Mar.2019'.replace('5', '05'), UTC)))"
