@@ -39,7 +39,7 @@ def check(
 
 async def _report(settings: Settings, *, offline: bool, json: bool) -> int:
     """Print each finding as it comes; gives the number of bad ones."""
-    from processor.operations.check import check as preflight
+    from processor.operations.checks.check import check as preflight
 
     out, bad = console(), 0
     async for finding in preflight(settings, offline=offline):

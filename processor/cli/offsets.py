@@ -13,8 +13,8 @@ from processor.cli.options import Execute, say
 from processor.cli.output import console, json_line, safe
 
 if TYPE_CHECKING:
-    from processor.operations.offsets import Offsets
-    from processor.operations.offsets_reset import Reset
+    from processor.operations.offsets.offsets import Offsets
+    from processor.operations.offsets.reset import Reset
 
 TO = "Where to (exactly one)"
 Topic = Annotated[
@@ -63,7 +63,7 @@ def show_offsets(
     """
     settings = open_settings(config)
     from processor.operations.bounds import topic_choice
-    from processor.operations.offsets import show
+    from processor.operations.offsets.offsets import show
 
     found = show(settings, [topic_choice("--topic", text) for text in topic or ()], group)
     if as_json:
@@ -148,8 +148,8 @@ def reset_offsets(
     """
     settings = open_settings(config)
     from processor.operations.bounds import topic_choice
-    from processor.operations.offsets_file import may_be_written
-    from processor.operations.offsets_reset import ResetOptions, prepare
+    from processor.operations.offsets.file import may_be_written
+    from processor.operations.offsets.reset import ResetOptions, prepare
 
     options = ResetOptions(
         to_earliest, to_latest, to_offset, to_datetime, by_duration, shift_by, from_file
@@ -171,7 +171,7 @@ def reset_offsets(
 
 
 def _execute(reset: "Reset", undo: Path | None, *, skip_records: bool, as_json: bool) -> None:
-    from processor.operations.offsets_file import write_new
+    from processor.operations.offsets.file import write_new
 
     reset.allow(skip_records=skip_records)
     for warning in reset.warnings():

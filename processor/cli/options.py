@@ -13,7 +13,7 @@ from processor.cli.output import console, json_line, safe
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from processor.operations.replay_report import Report
+    from processor.operations.replays.report import Report
 
 Options = Mapping[str, tuple[Any, Any]]
 """By parameter name, the annotated type and the default."""
@@ -68,7 +68,7 @@ LETTERS: Options = {
         "--all-connectors", "Those of other connectors in the topic too.", SELECT
     ),
 }
-"""Fields of `processor.operations.letters_options.LetterOptions`."""
+"""Fields of `processor.operations.letters.options.LetterOptions`."""
 
 LOOK: Options = {
     "wheres": _texts(
@@ -87,7 +87,7 @@ LOOK: Options = {
         "open",
     ),
 }
-"""Fields of `processor.operations.letters_meant.LookOptions`, beside the two groups above."""
+"""Fields of `processor.operations.letters.meant.LookOptions`, beside the two groups above."""
 
 Execute = Annotated[
     bool, typer.Option("--execute", help="Do it; without this, only say what would happen.")

@@ -12,8 +12,8 @@ from processor.cli.options import BOUNDS, grouped, progress_bar
 from processor.cli.output import console, json_line, safe
 
 if TYPE_CHECKING:
-    from processor.operations.books import Books, Finding
-    from processor.operations.reconcile import Report
+    from processor.operations.reconciling.books import Books, Finding
+    from processor.operations.reconciling.reconcile import Report
 
 UNPROVEN = 3
 
@@ -46,7 +46,7 @@ def reconcile(
     """
     settings = open_settings(config)
     from processor.operations.bounds import BoundOptions, topic_choice
-    from processor.operations.reconcile import prepare
+    from processor.operations.reconciling.reconcile import prepare
 
     choices = [topic_choice("--topic", text) for text in topic]
     given = BoundOptions(**bounds)
@@ -66,7 +66,7 @@ def reconcile(
 
 
 def _lines(report: "Report") -> Iterator[str]:
-    from processor.operations.reconcile import sentences
+    from processor.operations.reconciling.reconcile import sentences
 
     for books in report.books:
         committed = "none" if books.committed is None else books.committed

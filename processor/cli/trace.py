@@ -40,8 +40,8 @@ def trace(
     """
     settings = open_settings(config)
     from processor.operations.bounds import position
-    from processor.operations.trace import prepare
-    from processor.operations.trace_text import lines
+    from processor.operations.tracing.text import lines
+    from processor.operations.tracing.trace import prepare
 
     tracing = prepare(settings, position("TOPIC PARTITION OFFSET", f"{topic}:{partition}:{offset}"))
     while count := tracing.search.offsets:

@@ -14,7 +14,7 @@ from processor.connector.transform import Newer
 from processor.errors import Code, Filtered, FilterReason, Refused
 from processor.kafka.letter import read_letter
 from processor.operations.chosen import Chosen
-from processor.operations.letters import read_story
+from processor.operations.letters.find import read_story
 from processor.operations.reading import Reader
 from processor.record import Event, Record
 from processor.schemas.decoder import SchemaMissing

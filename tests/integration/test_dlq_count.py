@@ -17,9 +17,9 @@ from processor.errors import Code
 from processor.kafka.letter import Glance
 from processor.local.programs import clean_environment, processor_command
 from processor.operations.bounds import BoundOptions
-from processor.operations.letters import page
-from processor.operations.letters_meant import LookOptions, selecting
-from processor.operations.letters_options import LetterOptions
+from processor.operations.letters.find import page
+from processor.operations.letters.meant import LookOptions, selecting
+from processor.operations.letters.options import LetterOptions
 from processor.operations.reading import AHEAD, POLL_RECORDS
 from processor.record import Record
 from processor.settings import load

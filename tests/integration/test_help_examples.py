@@ -19,12 +19,12 @@ from processor.cli.app import command
 from processor.errors import Code
 from processor.kafka.state import StateTopic
 from processor.operations.chosen import Chosen
-from processor.operations.range_manner import Manner
-from processor.operations.range_pinned import Pinned
-from processor.operations.range_progress import origins_of
-from processor.operations.range_records import RangeRecord
-from processor.operations.replay_records import Kind, ReplayRecord, Status
-from processor.operations.replaying import group_of
+from processor.operations.replays.ranges.manner import Manner
+from processor.operations.replays.ranges.pinned import Pinned
+from processor.operations.replays.ranges.progress import origins_of
+from processor.operations.replays.ranges.records import RangeRecord
+from processor.operations.replays.records import Kind, ReplayRecord, Status
+from processor.operations.replays.replaying import group_of
 from processor.record import TopicPartition as Place
 from processor.settings import load
 from tests.integration.conftest import Capillary

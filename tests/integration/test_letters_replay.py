@@ -14,9 +14,9 @@ import pytest
 from processor.kafka.state import StateTopic
 from processor.local.process import Process
 from processor.local.programs import clean_environment, processor_command, toml
-from processor.operations.plan_file import load
-from processor.operations.replay_records import read_replays
-from processor.operations.resolutions import Resolutions
+from processor.operations.replays.letters.plan_file import load
+from processor.operations.replays.records import read_replays
+from processor.operations.resolutions.resolutions import Resolutions
 from processor.record import TopicPartition
 from processor.schemas.folder import builtin_directory
 from processor.settings import Settings

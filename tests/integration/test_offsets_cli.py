@@ -167,7 +167,7 @@ def test_the_broker_itself_refuses_when_somebody_joins_meanwhile(
     protocol: str, log: Group, broker: Any, topic: str, tables: Tables, eventually: Any
 ) -> None:
     from processor.errors import TryAgain
-    from processor.operations.group_offsets import GroupWriter
+    from processor.operations.offsets.group import GroupWriter
     from processor.record import TopicPartition as Place
     from processor.settings import Settings
 

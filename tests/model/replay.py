@@ -11,7 +11,7 @@ from processor.connector.task import Limits, Task
 from processor.kafka.intake import Start
 from processor.kafka.letter import Letter, read_letter
 from processor.kafka.progress import Mark
-from processor.operations.letters import story_of
+from processor.operations.letters.find import story_of
 from processor.record import Record, TopicPartition
 from tests.model.adobe import Adobe
 from tests.model.kafka import TOPIC, Kafka

@@ -54,9 +54,9 @@ def discard_letters(
     """
     settings = open_settings(config)
     from processor.operations.bounds import BoundOptions
-    from processor.operations.letters_discard import prepare
-    from processor.operations.letters_meant import LookOptions
-    from processor.operations.letters_options import LetterOptions
+    from processor.operations.letters.meant import LookOptions
+    from processor.operations.letters.options import LetterOptions
+    from processor.operations.replays.letters.discard import prepare
 
     limits = BoundOptions(**bounds).read(datetime.now(UTC))
     with progress_bar("Looking", None) as bar:

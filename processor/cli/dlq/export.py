@@ -67,10 +67,10 @@ def export_letters(
     """
     settings = open_settings(config)
     from processor.operations.bounds import BoundOptions
-    from processor.operations.letters_done import LettersDone
-    from processor.operations.letters_export import JSONL, Export, check_format
-    from processor.operations.letters_meant import LookOptions, selecting
-    from processor.operations.letters_options import LetterOptions
+    from processor.operations.letters.done import LettersDone
+    from processor.operations.letters.export import JSONL, Export, check_format
+    from processor.operations.letters.meant import LookOptions, selecting
+    from processor.operations.letters.options import LetterOptions
 
     check_format(form, reveal=reveal)
     limits = BoundOptions(**bounds).read(datetime.now(UTC))
@@ -103,7 +103,7 @@ def import_letters(
     twice is there twice.
     """
     settings = open_settings(config)
-    from processor.operations.letters_import import check_file, size_of, write_file
+    from processor.operations.letters.importing import check_file, size_of, write_file
 
     with progress_bar("Checking", size_of(file)) as bar:
         found = check_file(settings, file, topic, bar.show)

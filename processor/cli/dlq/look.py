@@ -21,8 +21,8 @@ from processor.cli.options import (
 from processor.cli.output import console, json_line, safe, tab_line
 
 if TYPE_CHECKING:
-    from processor.operations.letters import Found
-    from processor.operations.letters_meant import LookOptions
+    from processor.operations.letters.find import Found
+    from processor.operations.letters.meant import LookOptions
     from processor.record import Position
     from processor.settings import Settings
 
@@ -101,9 +101,9 @@ def list_letters(
     """
     settings = open_settings(config)
     from processor.operations.bounds import BoundOptions, position
-    from processor.operations.letters_follow import check_follow
-    from processor.operations.letters_meant import LookOptions
-    from processor.operations.letters_options import LetterOptions
+    from processor.operations.letters.follow import check_follow
+    from processor.operations.letters.meant import LookOptions
+    from processor.operations.letters.options import LetterOptions
 
     given = BoundOptions(**bounds)
     wanted = LookOptions(LetterOptions(**letters), given.read(datetime.now(UTC)), **look)
@@ -138,8 +138,8 @@ def show_letter(
     """
     settings = open_settings(config)
     from processor.operations.bounds import position
-    from processor.operations.letters_text import lines
-    from processor.operations.letters_view import look
+    from processor.operations.letters.text import lines
+    from processor.operations.letters.view import look
 
     place = position("TOPIC PARTITION OFFSET", f"{topic}:{partition}:{offset}")
     shown = asyncio.run(look(settings, place, all_connectors=all_connectors, reveal=reveal))
@@ -159,9 +159,9 @@ def _page(
     after: "list[Position]",
     limit: int,
 ) -> None:
-    from processor.operations.letters import Page, find, left_after, page
-    from processor.operations.letters_done import LettersDone
-    from processor.operations.letters_meant import selecting
+    from processor.operations.letters.done import LettersDone
+    from processor.operations.letters.find import Page, find, left_after, page
+    from processor.operations.letters.meant import selecting
 
     with selecting(settings, wanted, done=LettersDone(settings)) as chosen:
         reader, spans, look = chosen.reader, chosen.spans, chosen.meant.look
@@ -188,8 +188,8 @@ def _follow(
     after: "list[Position]",
     limit: int,
 ) -> None:
-    from processor.operations.letters_done import LettersDone
-    from processor.operations.letters_follow import follow
+    from processor.operations.letters.done import LettersDone
+    from processor.operations.letters.follow import follow
 
     done = LettersDone(settings)
     with follow(settings, wanted, earlier=earlier, after=after, say=say, done=done) as (
@@ -239,7 +239,7 @@ class _Printer:
         self._print(waiting, label)
 
     def _print(self, letters: "list[Found]", label: Any) -> None:
-        from processor.operations.letters_fields import fields_of
+        from processor.operations.letters.fields import fields_of
         from processor.operations.masking import log_reveal
 
         if not letters:

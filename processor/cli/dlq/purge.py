@@ -47,7 +47,7 @@ def purge_letters(
     would go, and which of them are open; these go only with --open-too.
     """
     settings = open_settings(config)
-    from processor.operations.letters_purge import prepare
+    from processor.operations.replays.letters.purge import prepare
 
     purge = prepare(settings, topic, before)
     if execute:

@@ -20,8 +20,8 @@ from processor.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from processor.operations.letters_prepare import Letters
-    from processor.operations.letters_replay import LetterReplay
+    from processor.operations.replays.letters.prepare import Letters
+    from processor.operations.replays.letters.replay import LetterReplay
 
 
 def register(dlq: typer.Typer) -> None:
@@ -84,9 +84,9 @@ def replay_letters(
     about which something was done are left alone.
     """
     settings = open_settings(config)
-    from processor.operations.letters_prepare import Letters
-    from processor.operations.letters_replay import How
-    from processor.operations.plan_file import require_new, save
+    from processor.operations.replays.letters.plan_file import require_new, save
+    from processor.operations.replays.letters.prepare import Letters
+    from processor.operations.replays.letters.replay import How
 
     if plan is not None and not execute:
         require_new(plan, force=force)
@@ -117,8 +117,8 @@ class Given(NamedTuple):
 
 def _chosen(choosing: "Letters", given: Given, plan: Path | None, resume: str) -> "LetterReplay":
     from processor.operations.bounds import BoundOptions
-    from processor.operations.letters_meant import OPEN, LookOptions
-    from processor.operations.letters_options import LetterOptions
+    from processor.operations.letters.meant import OPEN, LookOptions
+    from processor.operations.letters.options import LetterOptions
 
     if plan is None and not resume:
         limits = BoundOptions(**given.bounds).read(datetime.now(UTC))

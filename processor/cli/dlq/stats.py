@@ -11,7 +11,7 @@ from processor.cli.options import BOUNDS, LETTERS, LOOK, grouped, progress_bar, 
 from processor.cli.output import console, json_line, safe, tab_line
 
 if TYPE_CHECKING:
-    from processor.operations.letters_stats import Stats
+    from processor.operations.letters.stats import Stats
 
 PLAIN = (
     "count",
@@ -58,7 +58,7 @@ def topics(*, config: Config = None, as_json: Json = False) -> None:
     A topic that does not exist yet has no partitions. Bytes are those of keys and values.
     """
     settings = open_settings(config)
-    from processor.operations.letters_topics import LetterTopics
+    from processor.operations.letters.topics import LetterTopics
 
     found = LetterTopics(settings)
     with progress_bar("Counting", found.offsets) as bar:
@@ -91,10 +91,10 @@ def stats(
     """
     settings = open_settings(config)
     from processor.operations.bounds import BoundOptions
-    from processor.operations.letters_done import LettersDone
-    from processor.operations.letters_meant import LookOptions, selecting
-    from processor.operations.letters_options import LetterOptions
-    from processor.operations.letters_stats import stats_of
+    from processor.operations.letters.done import LettersDone
+    from processor.operations.letters.meant import LookOptions, selecting
+    from processor.operations.letters.options import LetterOptions
+    from processor.operations.letters.stats import stats_of
 
     limits = BoundOptions(**bounds).read(datetime.now(UTC))
     wanted = LookOptions(LetterOptions(**letters), limits, **look)

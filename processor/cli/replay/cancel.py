@@ -28,6 +28,6 @@ def cancel_replay(
     replay that no process runs is marked. It cannot be gone on with afterwards.
     """
     settings = open_settings(config)
-    from processor.operations.replays_look import cancel
+    from processor.operations.replays.look import cancel
 
     print_report(cancel(settings, replay_id, execute=execute, waiting=say), as_json=as_json)

@@ -9,7 +9,7 @@ from processor.cli.options import print_report, say
 from processor.cli.output import console, json_line, safe
 
 if TYPE_CHECKING:
-    from processor.operations.replays_look import Seen
+    from processor.operations.replays.look import Seen
 
 
 def register(replay: typer.Typer) -> None:
@@ -26,7 +26,7 @@ def list_replays(*, config: Config = None, as_json: Json = False) -> None:
     One that stands as running, but whose process was killed, is shown as interrupted.
     """
     settings = open_settings(config)
-    from processor.operations.replays_look import all_replays
+    from processor.operations.replays.look import all_replays
 
     found = all_replays(settings)
     if as_json:
@@ -49,7 +49,7 @@ def show_replay(
     after a kill -9 too.
     """
     settings = open_settings(config)
-    from processor.operations.replays_look import one_replay
+    from processor.operations.replays.look import one_replay
 
     print_report(one_replay(settings, replay_id), as_json=as_json)
 

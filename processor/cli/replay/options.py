@@ -9,9 +9,9 @@ from processor.cli.app import open_settings
 from processor.cli.options import Options, progress_bar
 
 if TYPE_CHECKING:
-    from processor.operations.range_manner import Manner
-    from processor.operations.range_prepare import Range, RangeOptions
-    from processor.operations.range_replay import RangeReplay
+    from processor.operations.replays.ranges.manner import Manner
+    from processor.operations.replays.ranges.prepare import Range, RangeOptions
+    from processor.operations.replays.ranges.replay import RangeReplay
     from processor.settings import Settings
 
 WHICH, HOW = "Which records", "How they are sent"
@@ -38,7 +38,7 @@ RANGE: Options = {
         "all of them.",
     ),
 }  # fmt: skip
-"""Fields of `processor.operations.range_prepare.RangeOptions`."""
+"""Fields of `processor.operations.replays.ranges.prepare.RangeOptions`."""
 
 MANNER: Options = {
     "rate": _option(
@@ -71,7 +71,7 @@ def read_manner(config: Path | None, manner: dict[str, Any]) -> "tuple[Settings,
     """The settings, with the override in place, and how it is done."""
     override = manner["override"]
     settings = open_settings(config, override=override)
-    from processor.operations.range_manner import manner_of
+    from processor.operations.replays.ranges.manner import manner_of
 
     given = {name: value for name, value in manner.items() if name != "override"}
     return settings, manner_of(settings, **given, overridden=override is not None)
@@ -87,6 +87,6 @@ def select(found: "Range") -> "RangeReplay":
 
 def range_options(given: dict[str, Any]) -> "RangeOptions":
     """What was given for the options of `RANGE`."""
-    from processor.operations.range_prepare import RangeOptions
+    from processor.operations.replays.ranges.prepare import RangeOptions
 
     return RangeOptions(**given)

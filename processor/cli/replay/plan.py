@@ -48,7 +48,7 @@ def plan_range(
     """
     settings, how = read_manner(config, manner)
     from processor.operations.bounds import BoundOptions
-    from processor.operations.range_prepare import by_options
+    from processor.operations.replays.ranges.prepare import by_options
 
     limits, now = BoundOptions(**bounds), datetime.now(UTC)
     replay = select(by_options(settings, range_options(chosen), limits, how, now=now))

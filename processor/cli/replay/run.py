@@ -12,7 +12,7 @@ from processor.cli.options import BOUNDS, Execute, grouped, print_report, progre
 from processor.cli.replay.options import MANNER, RANGE, range_options, read_manner, select
 
 if TYPE_CHECKING:
-    from processor.operations.range_replay import RangeReplay
+    from processor.operations.replays.ranges.replay import RangeReplay
 
 BESIDE = frozenset({"rate", "override"})
 """What may stand beside a plan or an id: all else is theirs."""
@@ -56,7 +56,7 @@ def run_range(
     state gets no record of which the topic holds a later one of the same key outside the range,
     unless --allow-stale. Exits with 3 when a record failed, or was stale.
     """
-    from processor.operations.range_prepare import require_alone
+    from processor.operations.replays.ranges.prepare import require_alone
 
     require_alone(
         {"--plan": plan, "--resume": resume},
@@ -85,7 +85,7 @@ def _replay(
 ) -> "RangeReplay":
     settings, how = read_manner(config, manner)
     from processor.operations.bounds import BoundOptions
-    from processor.operations.range_prepare import by_id, by_options, by_plan
+    from processor.operations.replays.ranges.prepare import by_id, by_options, by_plan
 
     if plan is not None:
         return by_plan(settings, plan, how)

@@ -7,10 +7,10 @@ import pytest
 from processor.connector.passage import Failure, Passage
 from processor.errors import Code, FilterReason, Refused
 from processor.kafka.letter import Letter
-from processor.operations.books import Books, Told, Verdict, content_of
-from processor.operations.books_kafka import Keeping, keeping_of
-from processor.operations.books_letters import CLOCKS_MS, Tales, doubt_letters
-from processor.operations.reconcile import Report
+from processor.operations.reconciling.books import Books, Told, Verdict, content_of
+from processor.operations.reconciling.kafka import Keeping, keeping_of
+from processor.operations.reconciling.letters import CLOCKS_MS, Tales, doubt_letters
+from processor.operations.reconciling.reconcile import Report
 from processor.operations.rehearsal import Rehearsed
 from processor.record import Position, Record, TopicPartition
 

@@ -9,10 +9,10 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from processor.operations.check import check
-from processor.operations.check_kafka import check_kafka
-from processor.operations.check_platform import check_platform
-from processor.operations.finding import Finding
+from processor.operations.checks.check import check
+from processor.operations.checks.finding import Finding
+from processor.operations.checks.kafka import check_kafka
+from processor.operations.checks.platform import check_platform
 from processor.settings import Settings
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -8,8 +8,8 @@ import pytest
 from processor.errors import TryAgain
 from processor.kafka.state_entry import Document, Entry
 from processor.operations.chosen import Chosen, Offsets
-from processor.operations.claiming import Claiming, at_work, claiming, running
-from processor.operations.claims import HOLDS_MS, Claimant, renewal_key
+from processor.operations.resolutions.claiming import Claiming, at_work, claiming, running
+from processor.operations.resolutions.claims import HOLDS_MS, Claimant, renewal_key
 from processor.record import TopicPartition
 
 PLACE = TopicPartition("t.dlq", 0)

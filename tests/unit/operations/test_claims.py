@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from processor.kafka.state_entry import Entry
 from processor.operations.chosen import Chosen, Offsets
-from processor.operations.claims import (
+from processor.operations.resolutions.claims import (
     FORGOTTEN_MS,
     HOLDS_MS,
     Claimant,
@@ -19,7 +19,7 @@ from processor.operations.claims import (
     renewal_key,
     share,
 )
-from processor.operations.runs import of_any
+from processor.operations.resolutions.runs import of_any
 from processor.record import TopicPartition
 
 LETTERS = TopicPartition("t.dlq", 0)

@@ -7,11 +7,11 @@ import pytest
 
 from processor.connector.passage import Failure, Parcel, Passage
 from processor.errors import Code, Refused
-from processor.operations import later_records
 from processor.operations.chosen import Chosen
-from processor.operations.later_records import LaterRecords, Newer
 from processor.operations.reading import Reader
 from processor.operations.rehearsal import Rehearsal, Rehearsed
+from processor.operations.replays import later_records
+from processor.operations.replays.later_records import LaterRecords, Newer
 from processor.record import Message, Position, Record, TopicPartition
 
 PLACE = TopicPartition("t", 0)

@@ -8,7 +8,7 @@ import pytest
 
 from processor.errors import Code, Misconfigured, Stage
 from processor.kafka.letter import Letter
-from processor.operations.letters import (
+from processor.operations.letters.find import (
     Criteria,
     Found,
     Source,
@@ -20,9 +20,9 @@ from processor.operations.letters import (
     slim,
     source_topics,
 )
-from processor.operations.letters_choice import choose
-from processor.operations.letters_options import LetterOptions, keys
+from processor.operations.letters.options import LetterOptions, keys
 from processor.operations.masking import shown_key
+from processor.operations.replays.letters.choice import choose
 from processor.record import Position, Record, TopicPartition
 from processor.settings import Settings
 

@@ -9,9 +9,9 @@ import pytest
 
 from processor.errors import Code, Misconfigured
 from processor.kafka.letter import Letter
-from processor.operations import letters_import
-from processor.operations.letters_export import check_format, raw_of
-from processor.operations.letters_import import Broken, check_file, read_line
+from processor.operations.letters import importing as letters_import
+from processor.operations.letters.export import check_format, raw_of
+from processor.operations.letters.importing import Broken, check_file, read_line
 from processor.operations.reading import Reader
 from processor.record import Position, Record
 from processor.settings import Settings

@@ -7,9 +7,9 @@ import pytest
 from processor.errors import Code, Misconfigured
 from processor.kafka.letter import Letter
 from processor.operations.bounds import Bounds
-from processor.operations.letters import Criteria
-from processor.operations.letters_meant import ANY, Done, LookOptions, Meant, selecting
-from processor.operations.letters_options import LetterOptions
+from processor.operations.letters.find import Criteria
+from processor.operations.letters.meant import ANY, Done, LookOptions, Meant, selecting
+from processor.operations.letters.options import LetterOptions
 from processor.operations.where import where
 from processor.record import Event, Position, Record
 from processor.settings import Settings

@@ -10,13 +10,11 @@ from processor.connector.ledger import DELIVERED, DeadLettered
 from processor.connector.passage import Passage
 from processor.errors import Code, TryAgain
 from processor.kafka.state_entry import Document, Entry
-from processor.operations import letters_run
 from processor.operations.chosen import Chosen, Offsets
-from processor.operations.claiming import Claiming
-from processor.operations.claims import Claimant
-from processor.operations.later_records import LaterRecords
-from processor.operations.letters_run import LetterRun
-from processor.operations.replay_records import (
+from processor.operations.replays.later_records import LaterRecords
+from processor.operations.replays.letters import run as letters_run
+from processor.operations.replays.letters.run import LetterRun
+from processor.operations.replays.records import (
     Kind,
     ReplayRecord,
     Status,
@@ -24,9 +22,11 @@ from processor.operations.replay_records import (
     read_chosen,
     read_replays,
 )
-from processor.operations.replaying import Outcome
-from processor.operations.resolutions import Resolutions
-from processor.operations.resolving import Resolving
+from processor.operations.replays.replaying import Outcome
+from processor.operations.resolutions.claiming import Claiming
+from processor.operations.resolutions.claims import Claimant
+from processor.operations.resolutions.resolutions import Resolutions
+from processor.operations.resolutions.resolving import Resolving
 from processor.record import Record, TopicPartition
 
 PLACE = TopicPartition("t.dlq", 0)

@@ -7,13 +7,13 @@ import pytest
 from processor.connector.passage import Story
 from processor.errors import Misconfigured
 from processor.kafka.state_entry import Document, Entry
-from processor.operations import letters_story
 from processor.operations.chosen import Chosen, Offsets
-from processor.operations.later_records import LaterRecords, Newer
-from processor.operations.letters_state import left, tidy, wanted
-from processor.operations.letters_story import Stories
-from processor.operations.resolutions import Outcome, Place, Resolutions, Resolved, Word
-from processor.operations.runs import of_any
+from processor.operations.replays.later_records import LaterRecords, Newer
+from processor.operations.replays.letters import story as letters_story
+from processor.operations.replays.letters.state import left, tidy, wanted
+from processor.operations.replays.letters.story import Stories
+from processor.operations.resolutions.resolutions import Outcome, Place, Resolutions, Resolved, Word
+from processor.operations.resolutions.runs import of_any
 from processor.record import Record, TopicPartition
 
 LETTERS = TopicPartition("t.dlq", 0)

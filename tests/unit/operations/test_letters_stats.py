@@ -8,8 +8,8 @@ import pytest
 from processor.connector.mends import MENDS
 from processor.errors import Code
 from processor.kafka.letter import OURS, Letter, glance
-from processor.operations import letters_stats
-from processor.operations.letters_stats import Stats
+from processor.operations.letters import stats as letters_stats
+from processor.operations.letters.stats import Stats
 from processor.record import Position, Record
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from processor.operations.letters_fields import rfc3339
-from processor.operations.letters_text import hexdump, lines
-from processor.operations.letters_view import Shown
+from processor.operations.letters.fields import rfc3339
+from processor.operations.letters.text import hexdump, lines
+from processor.operations.letters.view import Shown
 
 FIELDS: dict[str, Any] = {
     "topic": "t.dlq", "partition": 0, "offset": 17, "source_topic": "t", "source_partition": 1,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.errors import Misconfigured, ProcessorError
-from processor.operations.offsets_file import (
+from processor.operations.offsets.file import (
     csv_of,
     may_be_written,
     read_csv,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from processor.errors import Misconfigured, TryAgain
 from processor.kafka.progress import NOTHING, Ended, Mark, Run
-from processor.operations.group_offsets import GroupNow, Member
-from processor.operations.offsets import Standing
-from processor.operations.offsets_reset import Aim, Change, Reset, ResetOptions
+from processor.operations.offsets.group import GroupNow, Member
+from processor.operations.offsets.offsets import Standing
+from processor.operations.offsets.reset import Aim, Change, Reset, ResetOptions
 from processor.record import TopicPartition
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

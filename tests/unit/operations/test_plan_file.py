@@ -10,9 +10,16 @@ from hypothesis import strategies as st
 
 from processor.errors import Code, FilterReason, Misconfigured
 from processor.operations.chosen import Chosen
-from processor.operations.plan_file import Origin, Plan, load, require_new, require_same, save
 from processor.operations.rehearsal import Expectation, Expected
-from processor.operations.runs import of_any
+from processor.operations.replays.letters.plan_file import (
+    Origin,
+    Plan,
+    load,
+    require_new,
+    require_same,
+    save,
+)
+from processor.operations.resolutions.runs import of_any
 from processor.record import TopicPartition
 
 ORIGIN = Origin("ours", "cluster", {"t.dlq": "id"})

@@ -7,11 +7,11 @@ import pytest
 from processor.connector.passage import Failure, Named, Parcel, Passage
 from processor.errors import Code, FilterReason, Refused
 from processor.operations.chosen import Chosen
-from processor.operations.range_forecast import Forecast, duration_s
-from processor.operations.range_manner import Manner
-from processor.operations.range_pinned import Pinned
-from processor.operations.range_told import foretold
 from processor.operations.rehearsal import Rehearsed
+from processor.operations.replays.ranges.forecast import Forecast, duration_s
+from processor.operations.replays.ranges.manner import Manner
+from processor.operations.replays.ranges.pinned import Pinned
+from processor.operations.replays.ranges.told import foretold
 from processor.record import Message, Record, TopicPartition
 from processor.settings import Settings
 

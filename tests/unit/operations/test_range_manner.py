@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from processor.errors import Misconfigured
-from processor.operations.range_manner import (
+from processor.operations.replays.ranges.manner import (
     Manner,
     elsewhere,
     manner_of,

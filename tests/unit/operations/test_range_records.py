@@ -14,23 +14,23 @@ from processor.kafka.intake import Start
 from processor.kafka.progress import Origin, Run, write
 from processor.kafka.state_entry import Entry
 from processor.operations.chosen import Chosen, Offsets
-from processor.operations.range_manner import Elsewhere, Manner
-from processor.operations.range_pinned import (
+from processor.operations.reading import Reader
+from processor.operations.replays.ranges.manner import Elsewhere, Manner
+from processor.operations.replays.ranges.pinned import (
     Pinned,
     read_pinned,
     require_same_place,
     require_same_topics,
 )
-from processor.operations.range_plan_file import load, save
-from processor.operations.range_progress import Committed, ended_before, starts_of
-from processor.operations.range_records import (
+from processor.operations.replays.ranges.plan_file import load, save
+from processor.operations.replays.ranges.progress import Committed, ended_before, starts_of
+from processor.operations.replays.ranges.records import (
     RangeRecord,
     offset_entries,
     pinned_of,
     read_range,
 )
-from processor.operations.reading import Reader
-from processor.operations.replay_records import Kind, ReplayRecord, Status
+from processor.operations.replays.records import Kind, ReplayRecord, Status
 from processor.record import TopicPartition
 
 T0, T1 = TopicPartition("t", 0), TopicPartition("t", 1)

@@ -11,14 +11,15 @@ from processor.connector.passage import Passage
 from processor.errors import Misconfigured, TryAgain
 from processor.kafka.state import StateTopic
 from processor.kafka.state_entry import Document, Entry
-from processor.operations import range_prepare, replays_look
 from processor.operations.own_process import this_process
-from processor.operations.range_prepare import is_at_work
-from processor.operations.range_records import RangeRecord, read_range
-from processor.operations.range_run import RangeRun
-from processor.operations.replay_records import Kind, ReplayRecord, Status
-from processor.operations.replaying import Outcome
-from processor.operations.replays_look import all_replays, cancel
+from processor.operations.replays import look as replays_look
+from processor.operations.replays.look import all_replays, cancel
+from processor.operations.replays.ranges import prepare as range_prepare
+from processor.operations.replays.ranges.prepare import is_at_work
+from processor.operations.replays.ranges.records import RangeRecord, read_range
+from processor.operations.replays.ranges.run import RangeRun
+from processor.operations.replays.records import Kind, ReplayRecord, Status
+from processor.operations.replays.replaying import Outcome
 from processor.record import Record
 from processor.settings import Settings
 

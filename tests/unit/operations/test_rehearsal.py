@@ -10,7 +10,7 @@ import pytest
 from processor.connector.passage import Story
 from processor.errors import Code, FilterReason
 from processor.kafka.letter import Letter
-from processor.operations.letters_view import show
+from processor.operations.letters.view import show
 from processor.operations.rehearsal import (
     Expectation,
     Expected,

@@ -9,9 +9,8 @@ import pytest
 from processor.connector.ledger import DELIVERED, DeadLettered, LeftOut
 from processor.connector.passage import Passage
 from processor.errors import Code, FilterReason, Misconfigured
-from processor.operations.letters_run import became_of, counts_of
-from processor.operations.replay_report import told
-from processor.operations.replaying import (
+from processor.operations.replays.letters.run import became_of, counts_of
+from processor.operations.replays.replaying import (
     SHARE,
     Outcome,
     group_of,
@@ -19,8 +18,9 @@ from processor.operations.replaying import (
     state_targets,
     with_rate,
 )
-from processor.operations.resolutions import Outcome as Became
-from processor.operations.resolutions import Word
+from processor.operations.replays.report import told
+from processor.operations.resolutions.resolutions import Outcome as Became
+from processor.operations.resolutions.resolutions import Word
 from processor.record import Record
 from processor.settings import Settings
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from processor.kafka.state_entry import Entry, encode
 from processor.operations.chosen import Offsets
-from processor.operations.resolutions import (
+from processor.operations.resolutions.resolutions import (
     Outcome,
     Place,
     Resolutions,
@@ -18,7 +18,7 @@ from processor.operations.resolutions import (
     read_place,
     read_resolved,
 )
-from processor.operations.runs import of_any, of_runs, pieces
+from processor.operations.resolutions.runs import of_any, of_runs, pieces
 from processor.record import TopicPartition
 
 LETTERS = TopicPartition("t.dlq", 3)

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.kafka.state_entry import Entry
-from processor.operations import resolving
-from processor.operations.resolutions import Outcome, Resolutions, Word
-from processor.operations.resolving import Resolving
+from processor.operations.resolutions import resolving
+from processor.operations.resolutions.resolutions import Outcome, Resolutions, Word
+from processor.operations.resolutions.resolving import Resolving
 from processor.record import Position, TopicPartition
 
 OUTCOMES = [Outcome(Word.DELIVERED), Outcome(Word.FAILED, "gate.violation")]

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.operations import runs
 from processor.operations.chosen import Offsets
-from processor.operations.runs import (
+from processor.operations.resolutions import runs
+from processor.operations.resolutions.runs import (
     RUNS_A_PIECE,
     both,
     minus,

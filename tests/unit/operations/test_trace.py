@@ -9,12 +9,12 @@ import pytest
 from processor.connector.passage import Failure, Passage
 from processor.errors import Code, FilterReason, Refused
 from processor.kafka.letter import Letter
-from processor.operations.books_kafka import Keeping
-from processor.operations.letters import Found
+from processor.operations.letters.find import Found
 from processor.operations.masking import shown_id
+from processor.operations.reconciling.kafka import Keeping
 from processor.operations.rehearsal import Rehearsed
-from processor.operations.trace_ending import ending_of
-from processor.operations.trace_letters import LetterSearch, Told
+from processor.operations.tracing.ending import ending_of
+from processor.operations.tracing.letters import LetterSearch, Told
 from processor.record import Event, Position, Record, TopicPartition
 from processor.settings import Settings
 

@@ -1,0 +1,1 @@
+"""What `processor check` looks at."""

@@ -1,0 +1,1 @@
+"""Dead letters: found, described, counted, exported."""

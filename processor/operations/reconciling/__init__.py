@@ -1,0 +1,1 @@
+"""Do the books balance? From Kafka alone."""

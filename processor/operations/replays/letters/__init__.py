@@ -1,0 +1,1 @@
+"""Replays of dead letters; discarding and purging them."""

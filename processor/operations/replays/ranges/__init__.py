@@ -1,0 +1,1 @@
+"""Replays of ranges of source topics."""

@@ -1,0 +1,78 @@
+"""What is said of a replay at its end, in sentences and for programs."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from processor.operations.replays.replaying import Outcome
+
+DRY_RUN = "Nothing was sent: this is a dry run; --execute replays them."
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is said at the end, in sentences and for programs.
+
+    Attributes:
+        document: one JSON object.
+        lines: the same for people.
+        status: the exit status.
+    """
+
+    document: dict[str, Any]
+    lines: tuple[str, ...]
+    status: int = 0
+
+
+def told(outcome: Outcome) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What became of a replay, as one JSON object and in sentences."""
+    document = {
+        "execute": True,
+        "replay_id": outcome.replay_id,
+        "group": outcome.group_id,
+        "chosen": outcome.chosen,
+        **outcome.counts(),
+        "not_sent": outcome.left,
+        "interrupted": outcome.interrupted,
+        "finished": outcome.finished,
+        "failure": outcome.failure or None,
+    }
+    if outcome.interrupted or outcome.failure or not outcome.finished:
+        left = "were not reached"
+    elif outcome.exact:
+        left = "are no longer there"
+    else:
+        left = "offsets hold no record (compaction, transaction markers)"
+    lines = (
+        f"Replay {outcome.replay_id}, consumer group {outcome.group_id}.",
+        counted(outcome.delivered, "delivered"),
+        counted(outcome.partly, "of them only in part: the rest is stale, and stays open"),
+        *(
+            counted(count, f"failed again: {code}; back in the dead-letter topic")
+            for code, count in by_name(outcome.failed).items()
+        ),
+        *(
+            counted(count, f"filtered: {reason}")
+            for reason, count in by_name(outcome.filtered).items()
+        ),
+        counted(outcome.stale, f"left alone: {STALE}"),
+        counted(outcome.left, left),
+        "Interrupted: what was on its way ended and is committed."
+        if outcome.interrupted and outcome.finished
+        else "",
+        outcome.failure,
+    )
+    return document, tuple(filter(None, lines))
+
+
+STALE = "stale, a later record of the key is there or may be (--allow-stale)"
+
+
+def counted(count: int, what: str) -> str:
+    """A line of a summary; empty for none."""
+    return f"{count:>9}  {what}" if count else ""
+
+
+def by_name(counts: Counter[Any]) -> dict[str, int]:
+    """Counts by their word, the largest first."""
+    return {str(word): count for word, count in counts.most_common()}
