@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from processor.mapping import coercions, shapes
 from processor.mapping.expression import Call, ExpressionError, Field, Literal, Node, parse
@@ -22,11 +22,26 @@ _ORDERED = frozenset({Kind.TEXT, Kind.DATE}) | NUMERIC
 _COMPARABLE = _ORDERED | {Kind.BOOLEAN}
 
 
+_PATH_MEND = "Correct the path, or add the field to event.avsc."
+_CALL_MEND = "Correct the call; docs/mapping.md lists every function and what it takes."
+_CONSTANT_MEND = "Write a constant that is not empty, or take the row out."
+
+
+class Complaint(NamedTuple):
+    """Why a value cannot go to a destination, and what to change."""
+
+    message: str
+    mend: str
+
+
 class Destinations(Protocol):
     """What the target's schema says of destinations."""
 
-    def problem(self, destination: Path, shape: Shape) -> str | None:
+    def problem(self, destination: Path, shape: Shape) -> Complaint | None:
         """Why a value of this shape cannot go there; `None` when it can."""
+
+    def refused(self, destination: Path, constant: str | float) -> Complaint | None:
+        """Why this very value cannot go there, though its type can; `None` when it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +84,11 @@ def check(
         result = typing.check(types)
         if result is not None and destinations is not None:
             complaint = destinations.problem(row.destination, result.shape)
-            if complaint:
-                typing.say(f"{row.destination}: {complaint}", None)
+            constant = result.node.value if isinstance(result.node, Literal) else None
+            if complaint is None and constant is not None:
+                complaint = destinations.refused(row.destination, constant)
+            if complaint is not None:
+                typing.say(f"{row.destination}: {complaint.message}", None, complaint.mend)
         problems += typing.problems
         if result is not None and not typing.problems:
             checked.append(result)
@@ -107,7 +125,7 @@ def _own_paths(mapping_set: MappingSet, root: Shape) -> Iterable[Problem]:
         try:
             shape, stars = _walk(path, root)
         except _UnknownPathError as error:
-            yield Problem(mapping_set.file, None, None, f'"{key}": {error}')
+            yield Problem(mapping_set.file, None, None, f'"{key}": {error}', _PATH_MEND)
             continue
         if key == "iterate" and stars != 1:
             yield Problem(mapping_set.file, None, None, '"iterate" goes through one array only')
@@ -169,8 +187,8 @@ class _Typing:
         self._root = root
         self.problems: list[Problem] = []
 
-    def say(self, message: str, column: int | None) -> None:
-        self.problems.append(Problem(self._set.file, self._row.number, column, message))
+    def say(self, message: str, column: int | None, mend: str = "") -> None:
+        self.problems.append(Problem(self._set.file, self._row.number, column, message, mend))
 
     def check(self, types: Types | None) -> CheckedRow | None:
         node = self._read()
@@ -178,12 +196,12 @@ class _Typing:
             return None
         shape = self._shape(node)
         if shape.kind is Kind.BYTES:
-            self.say("bytes have no type in XDM", 1)
+            self.say("bytes have no type in XDM", 1, "Take the row out.")
         if types is not None:
             try:
                 node, shape = coercions.fit(node, shape, types.of(self._row.destination))
             except ExpressionFailed as error:
-                self.say(str(error), None)
+                self.say(str(error), None, "Write a constant of the destination's type.")
         return CheckedRow(self._row, node, shape)
 
     def _read(self) -> Node | None:
@@ -191,14 +209,18 @@ class _Typing:
         if self._row.source_type is SourceType.STATIC:
             if isinstance(source, str | int | float | bool) and _is_constant(source):
                 return Literal(source, 1)
-            self.say("a constant is a text that is not empty, a number or a boolean", None)
+            self.say(
+                "a constant is a text that is not empty, a number or a boolean",
+                None,
+                _CONSTANT_MEND,
+            )
             return None
         try:
             if self._row.source_type is SourceType.ATTRIBUTE:
                 return Field(parse_path(source), 1)
             return parse(source)
         except (PathError, ExpressionError) as error:
-            self.say(str(error), error.column)
+            self.say(str(error), error.column, "Correct the source as docs/mapping.md writes it.")
             return None
 
     def _shape(self, node: Node) -> Shape:
@@ -215,7 +237,8 @@ class _Typing:
             shape, _ = _walk(node.path, self._root)
         except _UnknownPathError as error:
             before = str(Path(node.path.steps[: error.step]))
-            self.say(str(error), node.column + (len(before) + 1 if before else 0))
+            column = node.column + (len(before) + 1 if before else 0)
+            self.say(str(error), column, _PATH_MEND)
             return shapes.ANY
         inner = stars_of(node.path, self._set.iterate) - self._row.destination.stars
         return shapes.array_of(shape) if inner > 0 else shape
@@ -224,11 +247,13 @@ class _Typing:
         arguments = [self._shape(argument) for argument in node.arguments]
         function = FUNCTIONS.get(node.name)
         if function is None:
-            self.say(unknown(node.name), node.column)
+            self.say(unknown(node.name), node.column, _CALL_MEND)
             return shapes.ANY
         count = len(arguments)
         if count < function.least or (function.most is not None and count > function.most):
-            self.say(f"{function.title} takes {function.arity()}, not {count}", node.column)
+            self.say(
+                f"{function.title} takes {function.arity()}, not {count}", node.column, _CALL_MEND
+            )
             return shapes.ANY
         for position, (argument, shape) in enumerate(zip(node.arguments, arguments, strict=True)):
             allowed = function.allowed(position)
@@ -237,6 +262,7 @@ class _Typing:
                     f"argument {position + 1} of {function.title} is {shape.kind}, "
                     f"expected {_either(allowed)}",
                     argument.column,
+                    _CALL_MEND,
                 )
         self._special(node, function, arguments)
         return function.gives(arguments)

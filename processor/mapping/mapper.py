@@ -1,8 +1,8 @@
 """An event to the XDM entities of a target; mapping sets are proven and compiled at start."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import partial
 from types import MappingProxyType, TracebackType
@@ -10,19 +10,17 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from processor.errors import Code, Misconfigured, Refused
-from processor.mapping import shapes
-from processor.mapping.checker import CheckedRow, check, nodes_of
+from processor.mapping.checker import CheckedRow, fields_of, nodes_of
 from processor.mapping.compiler import FAILURES, Compiled, Failed, compile_set, row_of
 from processor.mapping.emit import UUIDS
 from processor.mapping.expression import Call
 from processor.mapping.failures import ExpressionFailed, WrongType
 from processor.mapping.identifiers import Identifiers
-from processor.mapping.mapping_set import MappingSet, Problem, Row, load
+from processor.mapping.mapping_set import MappingSet, Problem, Row
 from processor.mapping.paths import EACH, Path, Step
 from processor.mapping.plan import arrange
-from processor.mapping.shapes import Shape
+from processor.mapping.proof import prove
 from processor.mapping.values import kind_of
-from processor.mapping.xdm_types import XdmTypes
 from processor.record import Event
 from processor.schemas.folder import EventSchema, SchemaFolder, XdmSchema
 from processor.settings import MappingSettings
@@ -59,11 +57,14 @@ class Trace:
     Attributes:
         value: what it gave; `None` when nothing.
         failure: why it failed; empty when it did not.
+        read: the fields that its rule reads, as the mapping set writes them, each with its value;
+            through ``[*]`` it is the list of them.
     """
 
     row: Row
     value: Any
     failure: str = ""
+    read: tuple[tuple[str, Any], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +120,7 @@ class Mapper:
         for event in folder.events.values():
             for target in targets:
                 if target in event.mapping_files:
-                    schema = xdm.get(target)
-                    types = XdmTypes(schema.document, tenant) if schema is not None else None
-                    problems += self._prepare(event, target, tenant, types)
+                    problems += self._prepare(event, target, tenant, xdm.get(target))
         if problems:
             raise Misconfigured(
                 "\n".join(map(str, problems)),
@@ -202,21 +201,17 @@ class Mapper:
         ]
 
     def _prepare(
-        self, event: EventSchema, target: str, tenant: str, types: XdmTypes | None
-    ) -> list[Problem]:
-        mapping_set, problems = load(event.mapping_files[target], tenant=tenant)
-        checked, found = check(mapping_set, _root(event), types=types)
-        problems += found
-        tree, conflicts = arrange(mapping_set, checked)
-        problems += conflicts
-        if not problems:
+        self, event: EventSchema, target: str, tenant: str, xdm: XdmSchema | None
+    ) -> Sequence[Problem]:
+        proof = prove(event, target, tenant=tenant, xdm=xdm)
+        if not proof.problems:
             failed: Failed | None = None
             if self._lenient:
                 failed = partial(self._failed, event.name, target)
-            run = compile_set(mapping_set, tree, self.time_zone, failed)
-            uuids = any(_makes_uuids(row) for row in checked)
-            self._plans[event.name, target] = _Plan(mapping_set, tuple(checked), run, uuids)
-        return problems
+            run = compile_set(proof.mapping_set, proof.tree, self.time_zone, failed)
+            uuids = any(_makes_uuids(row) for row in proof.checked)
+            self._plans[event.name, target] = _Plan(proof.mapping_set, proof.checked, run, uuids)
+        return proof.problems
 
     def _failed(self, event_name: str, target: str, row: int, _: BaseException) -> None:
         self.failures[Failure(event_name, target, row)] += 1
@@ -230,15 +225,16 @@ class Mapper:
         timestamp_ms: int | None,
     ) -> Trace:
         index, item = place
+        read = _read(checked, plan.mapping_set, event.body, item)
         tree, conflicts = arrange(plan.mapping_set, [checked])
         if conflicts:
-            return Trace(checked.row, checked.row.source)
+            return Trace(checked.row, checked.row.source, read=read)
         run = compile_set(plan.mapping_set, tree, self.time_zone)
         try:
             entity = run(event.body, item, timestamp_ms, plan.identifiers(event, index))
         except FAILURES as error:
-            return Trace(checked.row, None, _reason(error))
-        return Trace(checked.row, _found(entity, checked.row.destination))
+            return Trace(checked.row, None, _reason(error), read)
+        return Trace(checked.row, _found(entity, checked.row.destination), read=read)
 
 
 def _makes_uuids(row: CheckedRow) -> bool:
@@ -253,10 +249,6 @@ def _zone(name: str) -> tzinfo:
             f"mapping.time_zone: {name!r} is no time zone.",
             mend="Name one of the IANA database, such as Europe/Paris, or UTC.",
         ) from None
-
-
-def _root(event: EventSchema) -> Shape:
-    return shapes.of_avro(event.avro)
 
 
 def _require_all_served(targets: Collection[str], served: Collection[str]) -> None:
@@ -297,8 +289,25 @@ def _holder(body: Mapping[str, Any], item: Any, mapping_set: MappingSet) -> Mapp
     return found if isinstance(found, Mapping) else {}
 
 
+def _read(
+    checked: CheckedRow, mapping_set: MappingSet, body: Mapping[str, Any], item: Any
+) -> tuple[tuple[str, Any], ...]:
+    """The fields that a row reads, each once, with what stands there."""
+    iterate = mapping_set.iterate
+    found: dict[str, Any] = {}
+    for source in fields_of(checked.node):
+        path = source.path
+        if iterate is not None and path.starts_with(iterate):
+            found[str(path)] = _value_at(item, path.steps[len(iterate) :])
+        else:
+            found[str(path)] = _value_at(body, path.steps)
+    return tuple(found.items())
+
+
 def _value_at(value: Any, steps: tuple[Step, ...]) -> Any:
-    for step in steps:
+    for position, step in enumerate(steps):
+        if step is EACH and isinstance(value, list):
+            return [_value_at(element, steps[position + 1 :]) for element in value]
         if isinstance(value, Mapping) and isinstance(step, str):
             value = value.get(step)
         elif isinstance(value, list) and isinstance(step, int) and step < len(value):

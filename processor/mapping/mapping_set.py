@@ -69,12 +69,14 @@ class Problem:
         file: the mapping set's file as messages name it.
         row: number of the row in ``mappings``, from 1; `None` when it is no row's.
         column: where in the row's source, from 1; `None` when it is the destination or the row.
+        mend: one sentence that says what to change; empty when the message says it.
     """
 
     file: str
     row: int | None
     column: int | None
     message: str
+    mend: str = ""
 
     def __str__(self) -> str:
         place = self.file

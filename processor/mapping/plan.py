@@ -59,8 +59,21 @@ def arrange(mapping_set: MappingSet, rows: Sequence[CheckedRow]) -> tuple[Fields
     return arranging.root, arranging.problems
 
 
+def first_row(destination: Destination) -> int:
+    """The number of the first row that fills a destination, or something inside it."""
+    return min(_rows(destination), default=0)
+
+
 class _ConflictError(ValueError):
     """Two rows that cannot both be followed."""
+
+    mend = "Take out one of the rows, or give it another destination."
+
+
+class _ArraysError(_ConflictError):
+    """A row that cannot follow the arrays that its paths go through."""
+
+    mend = "Let source and destination go through as many arrays, one inside the other."
 
 
 class _Arranging:
@@ -74,7 +87,7 @@ class _Arranging:
             sources = self._arrays(row)
             self._insert(self.root, row.row.destination.steps, row, sources)
         except _ConflictError as error:
-            self._say(row.row.number, str(error))
+            self._say(row.row.number, str(error), error.mend)
 
     def require_sources(self, destination: Destination) -> None:
         """Every ``[*]`` of a destination needs a row that says which array it follows."""
@@ -83,15 +96,17 @@ class _Arranging:
         if isinstance(destination, Elements):
             if destination.source is None:
                 self._say(
-                    destination.row_number, "[*] in the destination needs a [*] in a row's source"
+                    destination.row_number,
+                    "[*] in the destination needs a [*] in a row's source",
+                    "Write [0] in the destination, or take the source from every element.",
                 )
             self.require_sources(destination.inside)
             return
         for inside in destination.inside.values():
             self.require_sources(inside)
 
-    def _say(self, row_number: int, message: str) -> None:
-        self.problems.append(Problem(self._set.file, row_number, None, message))
+    def _say(self, row_number: int, message: str, mend: str) -> None:
+        self.problems.append(Problem(self._set.file, row_number, None, message, mend))
 
     def _arrays(self, row: CheckedRow) -> list[Path | None]:
         """For each ``[*]`` of the destination, the source array it follows (`None`: a constant)."""
@@ -102,12 +117,12 @@ class _Arranging:
             if not stars or not wanted:
                 continue
             if stars < wanted:
-                raise _ConflictError(
+                raise _ArraysError(
                     f"the destination has {wanted} [*], its source {source.path} only {stars}"
                 )
             for level, prefix in enumerate(self._prefixes(source.path)[:wanted]):
                 if followed[level] not in {None, prefix}:
-                    raise _ConflictError(
+                    raise _ArraysError(
                         f"the source follows two arrays at once, {followed[level]} and {prefix}"
                     )
                 followed[level] = prefix
@@ -154,7 +169,7 @@ class _Arranging:
         if holder.source is None:
             holder.source, holder.row_number = array, row.row.number
         elif holder.source != array:
-            raise _ConflictError(
+            raise _ArraysError(
                 f"{row.row.destination} follows {array}, but row {holder.row_number} fills the "
                 f"same array from {holder.source}"
             )

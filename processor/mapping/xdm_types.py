@@ -1,14 +1,16 @@
 """Which type an XDM schema gives a destination, as far as it says."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from processor.mapping.mapping_set import TENANT
-from processor.mapping.paths import Path
+from processor.mapping.paths import Path, Step
 
 _MAX_DEPTH = 32
 _TYPES = frozenset({"boolean", "integer", "number"})
 _FORMATS = frozenset({"date", "date-time"})
+_ALL_OF = ("allOf",)
+_BRANCHES = ("allOf", "anyOf", "oneOf")
 
 Schema = Mapping[str, Any]
 
@@ -25,37 +27,49 @@ class Types(Protocol):
         """
 
 
-class XdmTypes:
-    """The types of one XDM schema in JSON Schema form.
+class XdmTree:
+    """Walks an XDM schema in JSON Schema form along destinations.
 
     Args:
         tenant: name of the tenant; our own schemas have ``_tenant`` in its place.
+        branches: look into ``anyOf`` and ``oneOf`` too: what is possible, not only what is sure.
     """
 
-    def __init__(self, document: Schema, tenant: str) -> None:
+    def __init__(self, document: Schema, tenant: str, *, branches: bool = False) -> None:
         self._document = document
         self._tenant = f"_{tenant}"
+        self._compositions = _BRANCHES if branches else _ALL_OF
 
-    def of(self, destination: Path) -> str | None:
-        """The type of a destination."""
-        found = list(self._whole([self._document], 0))
-        for position, step in enumerate(destination.steps):
-            inside = [
-                inner
-                for schema in found
-                for inner in (
-                    self._fields(schema, step, first=position == 0)
-                    if isinstance(step, str)
-                    else [schema.get("items")]
-                )
+    def root(self) -> list[Schema]:
+        """The schema itself, with all that it is made of."""
+        return list(self._whole([self._document], 0))
+
+    def inside(self, schemas: Sequence[Schema], step: Step, *, first: bool) -> list[Schema]:
+        """The schemas of what one step leads to; none when it leads nowhere.
+
+        Args:
+            schemas: of what the step starts from.
+            step: a field's name, a position, or every element.
+            first: whether it starts from the root, where the tenant's namespace stands.
+        """
+        if isinstance(step, str):
+            found = [
+                inner for schema in schemas for inner in self._fields(schema, step, first=first)
             ]
-            found = list(self._whole(inside, 0))
-        for schema in found:
-            if schema.get("type") in _TYPES:
-                return str(schema["type"])
-            if schema.get("type") == "string" and schema.get("format") in _FORMATS:
-                return str(schema["format"])
-        return None
+        else:
+            found = [schema.get("items") for schema in schemas]
+        return list(self._whole(found, 0))
+
+    def at(self, destination: Path) -> list[Schema]:
+        """The schemas of a destination."""
+        found = self.root()
+        for position, step in enumerate(destination.steps):
+            found = self.inside(found, step, first=position == 0)
+        return found
+
+    def own_name(self, name: str, *, first: bool) -> str:
+        """A field's name as the mapping set has it, where ours stands for the tenant's."""
+        return self._tenant if first and name == TENANT else name
 
     def _fields(self, schema: Schema, name: str, *, first: bool) -> Iterable[Any]:
         properties = schema.get("properties")
@@ -66,15 +80,16 @@ class XdmTypes:
                 return [properties[name]]
         return [schema.get("additionalProperties")]
 
-    def _whole(self, schemas: Iterable[Any], depth: int) -> Iterable[Schema]:
+    def _whole(self, schemas: Iterable[Any], depth: int) -> Iterator[Schema]:
         """The schemas with all that they are made of; what is no schema is left out."""
         for schema in schemas:
             if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
                 continue
             yield schema
-            parts = schema.get("allOf")
-            if isinstance(parts, list):
-                yield from self._whole(parts, depth + 1)
+            for composition in self._compositions:
+                parts = schema.get(composition)
+                if isinstance(parts, list):
+                    yield from self._whole(parts, depth + 1)
             if isinstance(schema.get("$ref"), str):
                 yield from self._whole([self._pointed(schema["$ref"])], depth + 1)
 
@@ -88,3 +103,23 @@ class XdmTypes:
                 return None
             place = place.get(part.replace("~1", "/").replace("~0", "~"))
         return place
+
+
+class XdmTypes:
+    """The types of one XDM schema in JSON Schema form.
+
+    Args:
+        tenant: name of the tenant; our own schemas have ``_tenant`` in its place.
+    """
+
+    def __init__(self, document: Schema, tenant: str) -> None:
+        self._tree = XdmTree(document, tenant)
+
+    def of(self, destination: Path) -> str | None:
+        """The type of a destination."""
+        for schema in self._tree.at(destination):
+            if schema.get("type") in _TYPES:
+                return str(schema["type"])
+            if schema.get("type") == "string" and schema.get("format") in _FORMATS:
+                return str(schema["format"])
+        return None

@@ -103,7 +103,7 @@ class Decoder:
         self._known: dict[int | uuid.UUID, _Writer | _NotUsable] = {}
         self._by_fingerprint: dict[bytes, WriterSchema] = {}
         for event in folder.events.values():
-            for schema in (*event.versions, event.parsed):
+            for schema in (*event.versions.values(), event.parsed):
                 self._by_fingerprint[schema.fingerprint] = schema
         self._of_fingerprint: dict[bytes, _Writer] = {}
 

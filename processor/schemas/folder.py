@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import processor
@@ -29,7 +30,7 @@ class EventSchema:
         parsed: the same, vetted.
         mapping_files: ``to-<target>.json`` by target.
         xdm: the schema's ``xdm`` property: per target its class, schema and mapping file.
-        versions: older writer schemas, for single-object encoding.
+        versions: older writer schemas, for single-object encoding, by the name of their files.
     """
 
     name: str
@@ -38,7 +39,7 @@ class EventSchema:
     parsed: WriterSchema
     mapping_files: Mapping[str, Path]
     xdm: Mapping[str, Any]
-    versions: tuple[WriterSchema, ...] = ()
+    versions: Mapping[str, WriterSchema] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +57,27 @@ class XdmSchema:
     tenant_owned: bool
 
 
+@dataclass(frozen=True, slots=True)
+class FolderProblem:
+    """Why a file of a schemas folder cannot be used.
+
+    Attributes:
+        file: the file, or the folder of an event.
+        line: where in it, from 1; `None` when it is the whole; likewise ``column``.
+    """
+
+    file: Path
+    message: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        place = str(self.file)
+        if self.line is not None:
+            place += f":{self.line}:{self.column}"
+        return f"{place}: {self.message}"
+
+
 def builtin_directory() -> Path:
     """Our own schemas: in a wheel beside the code, in a checkout ``schemas/`` at its root."""
     package = Path(processor.__file__).parent
@@ -68,14 +90,23 @@ class SchemaFolder:
 
     Attributes:
         events: by event name, sorted.
+        own: the operator's folder; `None` when there is none.
+        builtin: ours; `None` when it is not used.
+        library: shared Avro types by full name, the operator's over ours.
     """
 
     def __init__(
-        self, events: Mapping[str, EventSchema], *, own: Path | None, builtin: Path | None
+        self,
+        events: Mapping[str, EventSchema],
+        *,
+        own: Path | None,
+        builtin: Path | None,
+        library: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.events = events
-        self._own = own
-        self._builtin = builtin
+        self.own = own
+        self.builtin = builtin
+        self.library = library
 
     @classmethod
     def load(cls, settings: SchemasSettings) -> "SchemaFolder":
@@ -83,6 +114,22 @@ class SchemaFolder:
 
         Raises:
             Misconfigured: all problems at once, one a line, each with its file.
+        """
+        folder, problems = cls.survey(settings)
+        if problems:
+            raise _wrong("\n".join(map(str, problems)))
+        if not folder.events:
+            raise _wrong(
+                f"{folder.own or folder.builtin} holds no event: a folder with {_EVENT_FILE}."
+            )
+        return folder
+
+    @classmethod
+    def survey(cls, settings: SchemasSettings) -> "tuple[SchemaFolder, list[FolderProblem]]":
+        """Read and vet every schema that can be, and say what is wrong with the others.
+
+        Raises:
+            Misconfigured: there is no such directory, or none at all.
         """
         reading = _Reading()
         own = settings.directory
@@ -100,11 +147,12 @@ class SchemaFolder:
             library = {**library, **reading.library(own)}
             ours |= reading.events(own, library)
         reading.names_are_distinct(ours)
-        if reading.problems:
-            raise _wrong("\n".join(reading.problems))
-        if not ours:
-            raise _wrong(f"{own or builtin} holds no event: a folder with {_EVENT_FILE}.")
-        return cls(dict(sorted(ours.items())), own=own, builtin=builtin)
+        folder = cls(dict(sorted(ours.items())), own=own, builtin=builtin, library=library)
+        return folder, reading.problems
+
+    def is_own(self, event: EventSchema) -> bool:
+        """Whether an event is the operator's, and not ours."""
+        return event.folder.parent == self.own
 
     def xdm_schema(self, target: str, settings: TargetSettings) -> XdmSchema:
         """The XDM schema that a target's entities are checked against.
@@ -119,7 +167,7 @@ class SchemaFolder:
         if settings.xdm_schema:
             path = Path(settings.xdm_schema)
             return XdmSchema(_document(path), path, tenant_owned=True)
-        places = [(d / _XDM, d == self._own) for d in (self._own, self._builtin) if d is not None]
+        places = [(d / _XDM, d == self.own) for d in (self.own, self.builtin) if d is not None]
         for place, owned in places:
             for path in sorted(place.glob("*.json")):
                 document = _document(path)
@@ -143,7 +191,10 @@ class _Reading:
     """Reads directories and collects what is wrong with them."""
 
     def __init__(self) -> None:
-        self.problems: list[str] = []
+        self.problems: list[FolderProblem] = []
+
+    def _say(self, file: Path, message: str) -> None:
+        self.problems.append(FolderProblem(file, message))
 
     def library(self, directory: Path) -> dict[str, Any]:
         """Shared types by full name."""
@@ -153,9 +204,9 @@ class _Reading:
             document = self._document(path)
             name = defined_name(document)
             if not name:
-                self.problems.append(f"{path}: it defines no named type.")
+                self._say(path, "it defines no named type.")
             elif name in found:
-                self.problems.append(f"{path}: {places[name].name} defines {name}, too.")
+                self._say(path, f"{places[name].name} defines {name}, too.")
             else:
                 found[name], places[name] = document, path
         return found
@@ -179,15 +230,15 @@ class _Reading:
         for event in events.values():
             other = first.setdefault(event.parsed.name, event)
             if other is not event:
-                self.problems.append(
-                    f"{event.folder / _EVENT_FILE}: its record {event.parsed.name} is also that "
-                    f"of {other.name}."
+                self._say(
+                    event.folder / _EVENT_FILE,
+                    f"its record {event.parsed.name} is also that of {other.name}.",
                 )
 
     def _event(self, folder: Path, library: Mapping[str, Any]) -> EventSchema | None:
         path = folder / _EVENT_FILE
         if not path.is_file():
-            self.problems.append(f"{folder}: it has no {_EVENT_FILE}.")
+            self._say(folder, f"it has no {_EVENT_FILE}.")
             return None
         read = self._avro(path, library)
         if read is None:
@@ -195,18 +246,18 @@ class _Reading:
         avro, parsed = read
         xdm = avro.get("xdm", {})
         if not isinstance(xdm, dict):
-            self.problems.append(f"{path}: its «xdm» is not an object.")
+            self._say(path, "its «xdm» is not an object.")
             return None
         targets = {
             match[1]: file
             for file in sorted(folder.glob("to-*.json"))
             if (match := _TARGET_FILE.fullmatch(file.name))
         }
-        versions = tuple(
-            older
+        versions = {
+            file.stem: older
             for file in sorted((folder / _VERSIONS).glob("*.avsc"))
             if (older := self._version(file, library, parsed)) is not None
-        )
+        }
         return EventSchema(folder.name, folder, avro, parsed, targets, xdm, versions)
 
     def _version(
@@ -218,7 +269,7 @@ class _Reading:
         try:
             read[1].resolves_to(reader)
         except Refused as refused:
-            self.problems.append(f"{path}: {refused}")
+            self._say(path, str(refused))
         return read[1]
 
     def _avro(
@@ -231,15 +282,15 @@ class _Reading:
             whole = inline(document, library)
             return whole, vet(whole)
         except Refused as refused:
-            self.problems.append(f"{path}: {refused}")
+            self._say(path, str(refused))
             return None
 
     def _document(self, path: Path) -> dict[str, Any] | None:
-        try:
-            return _document(path)
-        except Misconfigured as problem:
-            self.problems.append(str(problem))
+        found = _read(path)
+        if isinstance(found, FolderProblem):
+            self.problems.append(found)
             return None
+        return found
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -248,16 +299,23 @@ def _document(path: Path) -> dict[str, Any]:
     Raises:
         Misconfigured: it cannot be read, or is no JSON object; names the file and the line.
     """
+    found = _read(path)
+    if isinstance(found, FolderProblem):
+        raise _wrong(str(found))
+    return found
+
+
+def _read(path: Path) -> dict[str, Any] | FolderProblem:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise _wrong(f"{path}: it cannot be read ({error.strerror}).") from error
+        return FolderProblem(path, f"it cannot be read ({error.strerror}).")
     except json.JSONDecodeError as error:
-        raise _wrong(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}.") from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise _wrong(f"{path}: it is not UTF-8, or nested too deep.") from error
+        return FolderProblem(path, f"not JSON: {error.msg}.", error.lineno, error.colno)
+    except (UnicodeDecodeError, RecursionError):
+        return FolderProblem(path, "it is not UTF-8, or nested too deep.")
     if not isinstance(document, dict):
-        raise _wrong(f"{path}: it is not a JSON object.")
+        return FolderProblem(path, "it is not a JSON object.")
     return document
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from processor.errors import Misconfigured
 from processor.mapping import shapes
-from processor.mapping.checker import check
+from processor.mapping.checker import Complaint, check
 from processor.mapping.mapping_set import MappingSet, Row, SourceType
 from processor.mapping.paths import Path, parse_path
 from processor.mapping.shapes import Kind, Shape
@@ -182,9 +182,13 @@ def test_a_time_zone_that_does_not_exist_is_refused(trial: Any) -> None:
 class NoTextInPoints:
     """A target's schema that takes no text under ``points``."""
 
-    def problem(self, destination: Path, shape: Shape) -> str | None:
+    def problem(self, destination: Path, shape: Shape) -> Complaint | None:
         if destination.steps[-1] == "points" and shape.kind is Kind.TEXT:
-            return "expected a number, found text"
+            return Complaint("expected a number, found text", "Turn it into one.")
+        return None
+
+    def refused(self, destination: Path, constant: str | float) -> Complaint | None:
+        del destination, constant
         return None
 
 
