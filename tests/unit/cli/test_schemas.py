@@ -116,3 +116,26 @@ def test_a_folder_that_is_not_there_is_a_usage_error(command: Command) -> None:
 
     assert ran.status == 2
     assert "/no/such/folder is not a directory" in ran.err
+
+
+def test_diff_exits_with_3_when_a_mapped_path_breaks(command: Command, tmp_path: Path) -> None:
+    document = json.loads((builtin_directory() / "pointsIssued" / "event.avsc").read_text())
+    document["fields"] = [f for f in document["fields"] if f["name"] != "refId"]
+    path = tmp_path / "new.avsc"
+    path.write_text(json.dumps(document))
+
+    same = command("schemas", "diff", "pointsIssued", "pointsIssued")
+    people = command("schemas", "diff", "pointsIssued", str(path))
+    programs = command("schemas", "diff", "pointsIssued", str(path), "--json")
+
+    assert same.status == 0
+    assert "No field differs." in same.out
+    assert people.status == programs.status == 3
+    assert "removed  refId: string or null" in people.out
+    assert "breaks   event: " in people.out
+    line = json.loads(programs.out)
+    assert line["verdict"] == "breaks"
+    assert line["changes"] == [
+        {"what": "removed", "path": "refId", "old": "string or null", "new": None}
+    ]
+    assert {one["target"] for one in line["breaks"]} >= {"event"}
