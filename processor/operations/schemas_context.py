@@ -45,6 +45,22 @@ class Context:
         folder, problems = SchemaFolder.survey(schemas)
         return cls(settings, folder, tuple(problems))
 
+    @classmethod
+    def whole(cls, settings: Settings | None) -> "Context":
+        """Read the folders, in which nothing may be wrong.
+
+        Raises:
+            Misconfigured: everything that is wrong with a file.
+        """
+        context = cls.of(settings)
+        if context.problems:
+            raise Misconfigured(
+                "\n".join(map(str, context.problems)),
+                mend="`processor schemas check` proves a folder.",
+                reason="schemas",
+            )
+        return context
+
     @property
     def tenant(self) -> str:
         """The tenant's name; a placeholder without settings."""

@@ -76,12 +76,7 @@ class Shown:
 
 
 def list_events(context: Context) -> Iterator[Listed]:
-    """Every event that can be used.
-
-    Raises:
-        Misconfigured: a file of the folder cannot be used; `processor schemas check` says which.
-    """
-    _require_whole(context)
+    """Every event that can be used."""
     for event in context.folder.events.values():
         yield Listed(
             event.name,
@@ -185,12 +180,3 @@ def _anywhere(path: Path) -> str:
 def _rows(context: Context, event: EventSchema, target: str) -> int | None:
     rows = prove(event, target, tenant=context.tenant).mapping_set.rows
     return len(rows) or None
-
-
-def _require_whole(context: Context) -> None:
-    if context.problems:
-        raise Misconfigured(
-            "\n".join(map(str, context.problems)),
-            mend="`processor schemas check` proves a folder.",
-            reason="schemas",
-        )

@@ -147,6 +147,41 @@ class SchemaRegistry:
             raise self._no_registry("it gave no id for a registered schema")
         return schema_id
 
+    async def lookup(self, subject: str, avro: Mapping[str, Any]) -> int | None:
+        """The id of a self-contained schema under a subject; `None` when it does not have it.
+
+        Raises:
+            TryAgain: the registry is away or overloaded.
+            Misconfigured: it wants other credentials, or is no schema registry.
+        """
+        try:
+            answer = await self._ask(
+                "POST", f"/subjects/{quote(subject, safe='')}", {"schema": json.dumps(avro)}
+            )
+        except Refused:
+            return None
+        schema_id = answer.get("id")
+        if type(schema_id) is not int:
+            raise self._no_registry("it gave no id for a schema that it has")
+        return schema_id
+
+    async def compatible(self, subject: str, avro: Mapping[str, Any]) -> bool | None:
+        """Whether a subject would take a schema as its next version; `None`: it has no version yet.
+
+        Raises:
+            TryAgain: the registry is away or overloaded.
+            Misconfigured: it wants other credentials, or is no schema registry.
+        """
+        path = f"/compatibility/subjects/{quote(subject, safe='')}/versions/latest"
+        try:
+            answer = await self._ask("POST", path, {"schema": json.dumps(avro)})
+        except Refused:
+            return None
+        verdict = answer.get("is_compatible")
+        if not isinstance(verdict, bool):
+            raise self._no_registry("it does not say whether a schema is compatible")
+        return verdict
+
     async def _by_guid(self, guid: uuid.UUID) -> dict[str, Any]:
         """A schema by GUID; a registry without that path does not have the schema.
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from processor.cli.schemas import look, prove
+from processor.cli.schemas import exchange, look, prove
 
 
 def register(app: typer.Typer) -> None:
@@ -12,6 +12,6 @@ def register(app: typer.Typer) -> None:
         help="Avro schemas, mapping sets and XDM schemas: look at them, and prove them.",
         no_args_is_help=True,
     )
-    for group in (look, prove):
+    for group in (look, prove, exchange):
         group.register(schemas)
     app.add_typer(schemas)

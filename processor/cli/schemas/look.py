@@ -39,7 +39,7 @@ def list_(*, config: Config = None, json: Json = False) -> None:
     from processor.operations.schemas_context import Context
     from processor.operations.schemas_view import list_events
 
-    listed = list(list_events(Context.of(settings_if_any(config))))
+    listed = list(list_events(Context.whole(settings_if_any(config))))
     if json:
         for event in listed:
             json_line(event.document())
@@ -68,7 +68,7 @@ def show(
     from processor.operations.schemas_context import Context
     from processor.operations.schemas_view import avro_with_xdm, show_event
 
-    context = Context.of(settings_if_any(config))
+    context = Context.whole(settings_if_any(config))
     if avro:
         written = avro_with_xdm(context, event)
         if json:
