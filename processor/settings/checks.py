@@ -177,7 +177,13 @@ def _secrets(given: Given) -> Iterator[Problem]:
 
 
 def _addresses(given: Given) -> Iterator[Problem]:
-    for key in ("ims.token_url", "experience_platform.endpoint", "schema_registry.url"):
+    keys = (
+        "ims.token_url",
+        "experience_platform.endpoint",
+        "experience_platform.platform_endpoint",
+        "schema_registry.url",
+    )
+    for key in keys:
         table, _, _ = key.partition(".")
         if given.table(table) and (url := given.text(key)):
             yield from _url(key, url, http=_http_allowed(given, table))

@@ -166,6 +166,8 @@ class ExperiencePlatformSettings(Section):
     """Where messages go."""
 
     endpoint: str = "https://dcs.adobedc.net"
+    platform_endpoint: str = "https://platform.adobe.io"
+    """Where the Schema Registry API is; only ``schemas fetch`` asks it."""
     org_id: Annotated[
         str,
         Field(pattern=HEX_ORG, description="24 letters and digits followed by @AdobeOrg"),

@@ -6,6 +6,7 @@ from starlette.routing import Route
 from processor.simulator.collection import CollectionDoor
 from processor.simulator.control import Control
 from processor.simulator.options import SimulatorOptions
+from processor.simulator.schema_registry import PATH, SchemasDoor
 from processor.simulator.tokens import TokenDoor
 from processor.simulator.world import World
 
@@ -13,7 +14,7 @@ TOKEN_VERSIONS = ("v1", "v2", "v3", "v4")
 
 
 def create_app(options: SimulatorOptions | None = None, *, world: World | None = None) -> Starlette:
-    """IMS, the inlets and the simulator's own endpoints.
+    """IMS, the inlets, the Schema Registry API and the simulator's own endpoints.
 
     Args:
         options: what to pretend to be; `None`: the defaults.
@@ -34,6 +35,7 @@ def create_app(options: SimulatorOptions | None = None, *, world: World | None =
             ),
             Route("/collection/batch/{inlet}", CollectionDoor(world, "batch"), methods=post),
             Route("/collection/{inlet}", CollectionDoor(world, "single"), methods=post),
+            Route(PATH + "{schema_id:path}", SchemasDoor(world), methods=get),
             Route("/simulator/faults", control.post_faults, methods=post),
             Route("/simulator/faults", control.get_faults, methods=get),
             Route("/simulator/received", control.get_received, methods=get),

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-Scope = Literal["ims", "single", "batch", "collection"]
+Scope = Literal["ims", "single", "batch", "collection", "schemas"]
 MOST_FAULTS = 10_000
 _REFUSED_FROM = 400
 """HTTP's own border."""
@@ -198,7 +198,8 @@ class Fault(Shape):
             "expire_tokens", "revoke_secret",
         }  # fmt: skip
         of_inlets = {"inlet", "match", "refuse", "multi_status"}
-        wrong = self.model_fields_set & (of_inlets if self.scope == "ims" else of_ims)
+        unknown = {"ims": of_inlets, "schemas": of_ims | of_inlets}.get(self.scope, of_ims)
+        wrong = self.model_fields_set & unknown
         if self.scope == "single" and "multi_status" in self.model_fields_set:
             wrong.add("multi_status")
         if wrong:

@@ -236,7 +236,9 @@ class Received:
         """Counts, exact since the last reset."""
         count = self._counts
         return {
-            "requests": {door: count[f"requests_{door}"] for door in ("ims", "single", "batch")},
+            "requests": {
+                door: count[f"requests_{door}"] for door in ("ims", "single", "batch", "schemas")
+            },
             "answers": dict(sorted(self._by_status.items())),
             "messages": {
                 name: count[name]

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from processor.simulator.faults import Fault, Match, Refuse
 from processor.simulator.messages import Mark
 
-Door = Literal["ims", "single", "batch"]
+Door = Literal["ims", "single", "batch", "schemas"]
+_OF_COLLECTION = frozenset({"single", "batch"})
 
 
 @dataclass(slots=True)
@@ -23,7 +24,7 @@ class _Posted:
     def covers(self, door: Door, inlet_id: str, marks: Sequence[Mark]) -> bool:
         """Whether this fault is about such a request."""
         fault = self.fault
-        if fault.scope != door and not (fault.scope == "collection" and door != "ims"):
+        if fault.scope != door and not (fault.scope == "collection" and door in _OF_COLLECTION):
             return False
         if fault.inlet and fault.inlet != inlet_id:
             return False

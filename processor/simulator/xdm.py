@@ -20,13 +20,18 @@ _TIME_SERIES = ("https://ns.adobe.com/xdm/context/experienceevent", "time-series
 
 
 class XdmSchema:
-    """One XDM schema, ready to validate entities of any tenant."""
+    """One XDM schema, ready to validate entities of any tenant.
+
+    Attributes:
+        document: as its file has it.
+    """
 
     def __init__(self, name: str, document: Mapping[str, Any], source: str) -> None:
         self.name = name
         self.id = str(document.get("$id", ""))
         self.time_series = _is_time_series(document)
         self.tenant_owned = TENANT_PLACEHOLDER not in document.get("properties", {})
+        self.document = document
         self._source = source
         self._closed = _closed({k: v for k, v in document.items() if k not in {"$id", "id"}})
         self._compiled: dict[str, tuple[Mapping[str, Any], Callable[[Any], Any]]] = {}
@@ -133,6 +138,10 @@ class XdmSchemas:
             ("timestamp", "eventType")
         )
         return tuple(s for s in self._by_name.values() if s.time_series is is_event)
+
+    def with_id(self, schema_id: str) -> XdmSchema | None:
+        """The schema that an id means: its own, else by its last part or a word in it."""
+        return self._guess("", schema_id)
 
     def _guess(self, inlet_id: str, schema_id: str) -> XdmSchema | None:
         schemas = self._by_name.values()

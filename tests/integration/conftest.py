@@ -166,6 +166,7 @@ def connector_settings(
             },
             "experience_platform": {
                 "endpoint": simulator.url,
+                "platform_endpoint": simulator.url,
                 "org_id": ORG_ID,
                 "tenant": "acme",
                 "targets": {

@@ -26,6 +26,7 @@ from processor.operations.replays.ranges.records import RangeRecord
 from processor.operations.replays.records import Kind, ReplayRecord, Status
 from processor.operations.replays.replaying import group_of
 from processor.record import TopicPartition as Place
+from processor.schemas.folder import builtin_directory
 from processor.settings import load
 from tests.integration.conftest import Capillary
 from tests.integration.letters import letter
@@ -123,7 +124,18 @@ def replay(own: Any, configured: Environment, registry: Any, simulator: Any) -> 
     return configured
 
 
-GROUPS = {"dlq": {0}, "offsets": {0}, "replay": {0, 3}, "trace": {0}}
+@pytest.fixture
+def schemas(own: Any, registry: Any, settings_file: Any, tmp_path: Path) -> Environment:
+    """A folder of the operator's own, and ours beside it, as in a checkout."""
+    del registry
+    (tmp_path / "schemas").symlink_to(builtin_directory())
+    (tmp_path / "own").mkdir()
+    kafka = {"bootstrap_servers": own.bootstrap_servers, "topics": [TOPIC]}
+    file = settings_file(TOPIC, kafka=kafka, schemas={"directory": str(tmp_path / "own")})
+    return {"PROCESSOR_CONFIG": str(file)}
+
+
+GROUPS = {"dlq": {0}, "offsets": {0}, "replay": {0, 3}, "schemas": {0}, "trace": {0}}
 """By group, the exit statuses that its help lets an example have; its fixture has its name."""
 
 

@@ -1,11 +1,12 @@
 """``processor schemas register`` and ``fetch``: Avro to a registry, XDM schemas from Adobe."""
 
 import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from processor.cli.app import Config, Json
+from processor.cli.app import Config, Json, open_settings
 from processor.cli.options import Execute
 from processor.cli.output import console, json_line, safe
 from processor.cli.schemas.settings import settings_if_any
@@ -24,6 +25,9 @@ def register(schemas: typer.Typer) -> None:
         epilog="Examples: processor schemas register · "
         "processor schemas register pointsIssued --topic capillary.events --execute --json",
     )(register_)
+    schemas.command(
+        epilog="Examples: processor schemas fetch · processor schemas fetch --force --json"
+    )(fetch)
 
 
 def register_(
@@ -81,6 +85,46 @@ def register_(
         console(stderr=True).print("Nothing is registered yet: add --execute.")
     if any(one.state == "incompatible" for one in found):
         raise typer.Exit(SOME_FAILED)
+
+
+def fetch(
+    *,
+    schema_id: Annotated[
+        str,
+        typer.Option(
+            "--schema-id", metavar="ID", help="This schema only, by its $id; else every target's."
+        ),
+    ] = "",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", metavar="DIR", help="Where to write; else xdm in schemas.directory."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file that holds something else.")
+    ] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Fetch the XDM schemas of the configured targets from the tenant's Schema Registry API.
+
+    In xdm of schemas.directory the gate finds each by its $id, and is strict from then on;
+    elsewhere the settings have to name the file, and the line for them is printed.
+    """
+    settings = open_settings(config)
+    from processor.operations.schemas_fetch import fetch_schemas
+
+    fetched = asyncio.run(fetch_schemas(settings, schema_id=schema_id, output=output, force=force))
+    out = console()
+    for one in fetched:
+        if json:
+            json_line(one.document())
+            continue
+        whose = f" ({', '.join(one.targets)})" if one.targets else ""
+        out.print(safe(f"{one.title or one.schema_id}{whose}: {one.file}: {one.state}"))
+        for line in one.setting.splitlines():
+            out.print(safe(f"  {line}"))
 
 
 def _registry(settings: Settings | None, url: str) -> SchemaRegistrySettings:

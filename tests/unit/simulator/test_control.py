@@ -161,7 +161,7 @@ async def test_requests_are_listed_without_secrets(simulate: Any, event: Any) ->
 
     seen = await simulation.see("requests")
     _, entry = seen["requests"]
-    assert seen["counts"] == {"ims": 1, "single": 0, "batch": 1}
+    assert seen["counts"] == {"ims": 1, "single": 0, "batch": 1, "schemas": 0}
     assert entry["headers"]["authorization"] == "***"
     assert entry["headers"]["x-api-key"] == "***"
     assert entry["headers"]["cookie"] == "***"
@@ -208,7 +208,7 @@ async def test_the_summary_counts(simulate: Any, event: Any, loyalty: Any) -> No
 
     summary = await simulation.see("summary")
 
-    assert summary["requests"] == {"ims": 1, "single": 0, "batch": 2}
+    assert summary["requests"] == {"ims": 1, "single": 0, "batch": 2, "schemas": 0}
     assert summary["answers"] == {"200": 1, "207": 2}
     assert summary["messages"] == {
         "received": 5,
