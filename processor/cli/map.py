@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 from processor.cli.app import Config, Json, open_settings
-from processor.cli.output import console, json_line, safe
+from processor.cli.output import console, json_line, safe, safe_lines
 from processor.errors import Misconfigured, Refused
 
 if TYPE_CHECKING:
@@ -122,10 +122,11 @@ def _print_rows(making: "Making", *, reveal: bool, heading: bool) -> None:
         out.print(_table(making, reveal=reveal))
         return
     if heading:
-        typer.echo("TARGET\tROW\tSOURCE\tDESTINATION\tRESULT")
+        typer.echo("TARGET\tROW\tREADS\tRULE\tDESTINATION\tRESULT")
     for trace in making.traces:
-        row, result = trace.row, _shown(trace, reveal=reveal)
-        cells = (making.target, row.number, row.source, row.destination, result)
+        row, reads = trace.row, ", ".join(_reads(trace, reveal=reveal)) or "-"
+        result = _shown(trace, reveal=reveal)
+        cells = (making.target, row.number, reads, row.source, row.destination, result)
         typer.echo("\t".join(safe(cell).plain for cell in cells))
 
 
@@ -133,28 +134,40 @@ def _table(making: "Making", *, reveal: bool) -> Table:
     title = f"What each row did for {making.target}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, expand=True)
     table.add_column("Row", justify="right")
-    for heading, ratio in (("Source", 3), ("Destination", 2), ("Result", 2)):
+    for heading, ratio in (("Reads", 2), ("Rule", 3), ("Destination", 2), ("Result", 2)):
         table.add_column(heading, overflow="fold", ratio=ratio)
     for trace in making.traces:
         result = safe(_shown(trace, reveal=reveal), "red" if trace.failure else "")
-        row = trace.row
-        table.add_row(str(row.number), safe(row.source), safe(row.destination), result)
+        row, reads = trace.row, "\n".join(_reads(trace, reveal=reveal))
+        rule, destination = safe(row.source), safe(row.destination)
+        table.add_row(str(row.number), safe_lines(reads), rule, destination, result)
     return table
+
+
+def _reads(trace: "Trace", *, reveal: bool) -> list[str]:
+    """What stands in each field that a row reads: its type, or the value when it was asked for."""
+    return [f"{path}: {_value(value, reveal=reveal)}" for path, value in trace.read]
 
 
 def _shown(trace: "Trace", *, reveal: bool) -> str:
     """A row's result; a value only when it was asked for."""
     from processor.mapping.mapping_set import SourceType
-    from processor.mapping.values import kind_of
 
     if trace.failure:
         return f"failed: {trace.failure}"
-    if trace.value is None:
+    constant = trace.row.source_type is SourceType.STATIC
+    return _value(trace.value, reveal=reveal or constant)
+
+
+def _value(value: Any, *, reveal: bool) -> str:
+    from processor.mapping.values import kind_of
+
+    if value is None:
         return "nothing"
-    if reveal or trace.row.source_type is SourceType.STATIC:
-        return orjson.dumps(trace.value, default=str).decode()
-    many = f" of {len(trace.value)}" if isinstance(trace.value, list) else ""
-    return kind_of(trace.value) + many
+    if reveal:
+        return orjson.dumps(value, default=str).decode()
+    many = f" of {len(value)}" if isinstance(value, list) else ""
+    return kind_of(value) + many
 
 
 def _print_json(outcome: "Outcome", *, reveal: bool) -> None:
@@ -197,5 +210,8 @@ def _row(trace: "Trace", *, reveal: bool) -> Mapping[str, Any]:
         "source_type": trace.row.source_type.value,
         "source": trace.row.source,
         "destination": str(trace.row.destination),
+        "reads": [
+            {"path": path, "found": _value(value, reveal=reveal)} for path, value in trace.read
+        ],
         "result": _shown(trace, reveal=reveal),
     }

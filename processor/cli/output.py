@@ -32,6 +32,11 @@ def safe(text: object, style: str = "") -> Text:
     return Text(printable(str(text)), style=style)
 
 
+def safe_lines(text: str) -> Text:
+    """As `safe`, of several lines."""
+    return Text("\n").join(safe(line) for line in text.splitlines())
+
+
 def json_line(document: Mapping[str, Any]) -> None:
     """Print one JSON object as one line on stdout, harmless where that is a terminal."""
     sys.stdout.write(f"{json_text(document)}\n")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from processor.schemas.folder import builtin_directory
+from tests.unit.cli.conftest import SETTINGS
 
 Command = Callable[..., Any]
 EXAMPLE = builtin_directory() / "customerAdded" / "examples" / "in-store" / "input.json"
@@ -55,10 +56,90 @@ def test_elsewhere_than_on_a_terminal_each_row_is_one_line(command: Command) -> 
     ran = command("map", str(EXAMPLE), "--explain")
 
     heading, *rows = ran.out.splitlines()
-    assert heading.split("\t") == ["TARGET", "ROW", "SOURCE", "DESTINATION", "RESULT"]
+    assert heading.split("\t") == [
+        "TARGET",
+        "ROW",
+        "READS",
+        "RULE",
+        "DESTINATION",
+        "RESULT",
+    ]
     assert [row.split("\t")[:2] for row in rows] == [
         ["profile", str(number)] for number in range(1, len(rows) + 1)
     ]
+
+
+def test_each_row_says_what_it_reads_its_rule_and_its_result(command: Command) -> None:
+    masked = json.loads(command("map", str(EXAMPLE), "--explain", "--json").out)["rows"]
+    shown = json.loads(command("map", str(EXAMPLE), "--explain", "--json", "--reveal").out)["rows"]
+    table = [
+        line.split("\t") for line in command("map", str(EXAMPLE), "--explain").out.splitlines()
+    ]
+
+    number = next(i for i, row in enumerate(masked) if "data.firstName" in row["source"])
+    assert {"path": "data.firstName", "found": "a text"} in masked[number]["reads"]
+    assert {"path": "data.firstName", "found": '"Asha"'} in shown[number]["reads"]
+    assert "data.firstName: a text" in table[number + 1][2]
+    assert table[number + 1][3] == masked[number]["source"]
+    constants = [row for row in masked if row["source_type"] == "STATIC"]
+    assert constants
+    assert {tuple(row["reads"]) for row in constants} == {()}
+
+
+def test_a_rule_of_many_fields_says_what_stands_in_each_and_which_are_missing(
+    command: Command, tmp_path: Path
+) -> None:
+    event = tmp_path / "schemas" / "tried"
+    event.mkdir(parents=True)
+    line = {"type": "record", "name": "L", "fields": [{"name": "n", "type": "long"}]}
+    fields = [
+        {"name": "eventName", "type": "string"},
+        {"name": "a", "type": ["null", "string"], "default": None},
+        {"name": "lines", "type": {"type": "array", "items": line}},
+        {
+            "name": "customerIdentifiers",
+            "type": {
+                "type": "record",
+                "name": "C",
+                "fields": [{"name": "customerId", "type": "long"}],
+            },
+        },
+    ]
+    (event / "event.avsc").write_text(
+        json.dumps({"type": "record", "name": "Tried", "fields": fields})
+    )
+    rows = [
+        {
+            "sourceType": "EXPRESSION",
+            "source": 'concat(a, eventName, "-canary", a)',
+            "destination": "personID",
+        },
+        {"sourceType": "ATTRIBUTE", "source": "lines[*].n", "destination": "_tenant.n[*]"},
+        {"sourceType": "EXPRESSION", "source": "1 / 0", "destination": "_tenant.x"},
+    ]
+    (event / "to-profile.json").write_text(json.dumps({"mappings": rows}))
+    config = tmp_path / "processor.toml"
+    config.write_text(
+        SETTINGS.replace("targets.event", "targets.profile")
+        + f"\n[schemas]\ndirectory = {json.dumps(str(tmp_path / 'schemas'))}\nbuiltin = true\n"
+    )
+    file = tmp_path / "input.json"
+    file.write_text(
+        '{"eventName": "tried", "lines": [{"n": 1}, {"n": 2}], '
+        '"customerIdentifiers": {"customerId": 7}}'
+    )
+
+    ran = command("map", str(file), "--explain", "--json", "--config", str(config))
+
+    first, second, third = json.loads(ran.out)["rows"]
+    assert first["reads"] == [
+        {"path": "a", "found": "nothing"},
+        {"path": "eventName", "found": "a text"},
+    ]
+    assert second["reads"] == [{"path": "lines[*].n", "found": "an array of 2"}]
+    assert second["result"] == "an array of 2"
+    assert third["result"] == "failed: it divides by zero"
+    assert "canary" not in json.dumps([first["reads"], first["result"]])
 
 
 def test_values_are_shown_when_asked_for(command: Command) -> None:
