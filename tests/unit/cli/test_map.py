@@ -81,9 +81,6 @@ def test_each_row_says_what_it_reads_its_rule_and_its_result(command: Command) -
     assert {"path": "data.firstName", "found": '"Asha"'} in shown[number]["reads"]
     assert "data.firstName: a text" in table[number + 1][2]
     assert table[number + 1][3] == masked[number]["source"]
-    constants = [row for row in masked if row["source_type"] == "STATIC"]
-    assert constants
-    assert {tuple(row["reads"]) for row in constants} == {()}
 
 
 def test_a_rule_of_many_fields_says_what_stands_in_each_and_which_are_missing(
