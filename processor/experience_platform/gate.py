@@ -28,7 +28,9 @@ MAX_WARNING_KINDS = 256
 
 
 class Gate:
-    """Checks entities of one target: schema, size, and that events lie between 2000 and now.
+    """Checks entities of one target: schema, size, time of events, and who they are about.
+
+    An event lies between 2000 and now; an ``identityMap`` has one primary identity and none blank.
 
     Against a tenant's own schema every violation refuses. Against ours, which is a guess at the
     tenant's, a key it does not name and a value outside an enum are let through and counted.
@@ -92,6 +94,7 @@ class Gate:
             self._judge(errors)
         if self._event:
             self._check_time(entity.get("timestamp"))
+        self._check_identities(entity.get("identityMap"))
 
     def _judge(self, errors: Iterable[jsonschema_rs.ValidationError]) -> None:
         refusing: list[_Found] = []
@@ -138,13 +141,32 @@ class Gate:
             message = "the timestamp of an event must be in the past"
         else:
             return
-        violation = Violation(
-            keyword="timestamp",
-            message=message,
-            pointer_to_violation="#/timestamp",
-            schema_location="#/properties/timestamp",
-        )
-        self._refuse([_Found(violation, "/timestamp")])
+        self._refuse([_found("timestamp", message, "#/timestamp")])
+
+    def _check_identities(self, identity_map: object) -> None:
+        """What no schema says of an ``identityMap``, and Profile drops without an answer.
+
+        A tenant's schema may have a primary identity among its fields; who sends what Profile may
+        drop needs none in the map.
+        """
+        if not isinstance(identity_map, dict):
+            return
+        found: list[_Found] = []
+        primaries = 0
+        for namespace, items in identity_map.items():
+            for index, item in enumerate(items if isinstance(items, list) else ()):
+                if not isinstance(item, dict):
+                    continue
+                id_ = item.get("id")
+                if id_ is None or (isinstance(id_, str) and not id_.strip()):
+                    place = f"#/identityMap/{adobe_words.safe_key(namespace)}/{index}/id"
+                    found.append(_found("identityMap", "an identity must not be blank", place))
+                primaries += item.get("primary") is True
+        if primaries > 1 or (not primaries and self.limit_bytes is not None):
+            message = f"expected primary identities: 1, found: {primaries}"
+            found.append(_found("identityMap", message, "#/identityMap"))
+        if found:
+            self._refuse(found)
 
 
 class _Found:
@@ -155,6 +177,13 @@ class _Found:
     def __init__(self, violation: Violation, pointer: str) -> None:
         self.violation = violation
         self.pointer = pointer
+
+
+def _found(keyword: str, message: str, pointer: str) -> _Found:
+    """A rule of Experience Platform's that no schema holds."""
+    location = f"#/properties/{keyword}"
+    violation = Violation(keyword, message, pointer, location)
+    return _Found(violation, adobe_words.generalised(pointer))
 
 
 def _compiled(schema: XdmSchema, tenant: str) -> jsonschema_rs.Validator:

@@ -75,9 +75,10 @@ class Identities:
         for namespace, value, state in found:
             if not namespace or value is None:
                 continue
-            identities.setdefault(namespace, []).append(
-                {"id": value, "authenticatedState": state, "primary": primary}
-            )
+            items = identities.setdefault(namespace, [])
+            if any(item["id"] == value for item in items):
+                continue  # a namespace that two settings share, and an id that stands in both
+            items.append({"id": value, "authenticatedState": state, "primary": primary})
             primary = False
         if not identities:
             raise Refused(

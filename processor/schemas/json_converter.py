@@ -11,33 +11,46 @@ from processor.schemas import limits
 def envelope(text: bytes) -> dict[str, Any]:
     """Read JSON and take Capillary's wrapping off.
 
-    Capillary documents the flat form and three wrappings: ``attributes`` (where ``eventId`` stands
-    outside), ``data.data`` and ``event.body``. Strict JSON: no NaN, no lone surrogate, no byte
-    that is not UTF-8, nested at most 1,024 deep; of a repeated key the last counts.
+    Capillary documents the flat form and three wrappings: ``attributes``, ``data.data`` and
+    ``event.body``. In ``attributes`` the ``eventId`` stands outside; wherever it does, and none
+    stands inside, it is put in. Strict JSON: no NaN, no lone surrogate, no byte that is not UTF-8,
+    nested at most 1,024 deep; of a repeated key the last counts.
 
     Raises:
         Refused: ``decode.json``, ``decode.utf8``, ``decode.limit``; ``event.invalid`` when no
             ``eventName`` stands where Capillary puts it.
+
+    Source: domain facts 2.3.
     """
     document = _parse(text)
     if not isinstance(document, dict):
         raise Refused("The value is JSON, but not an object.", code=Code.DECODE_JSON)
-    if "eventName" in document:
+    if document.get("eventName") is not None:
         return document
-    attributes, data = _object(document, "attributes"), _object(document, "data")
-    if "eventName" in attributes:
-        outside = {"eventId": document["eventId"]} if "eventId" in document else {}
-        return {**outside, **attributes}
-    if "eventName" in data:
-        return data
-    body = _object(_object(document, "event"), "body")
-    if "eventName" in body:
-        return body
+    event = _object(document, "event")
+    for inside, outside in (
+        (_object(document, "attributes"), document),
+        (_object(document, "data"), document),
+        (_object(event, "body"), {**document, **event}),
+    ):
+        if inside.get("eventName") is not None:
+            return _with_event_id(inside, outside)
     raise Refused(
         "The event has no eventName, neither at its root nor in attributes, data or event.body.",
         code=Code.EVENT_INVALID,
         pointer="/eventName",
     )
+
+
+def _with_event_id(inside: dict[str, Any], outside: dict[str, Any]) -> dict[str, Any]:
+    """What a wrapping holds, with the wrapping's own ``eventId`` where it has none.
+
+    A blank one counts as none: every event that carries it would be dropped as a repeat.
+    """
+    own, given = inside.get("eventId"), outside.get("eventId")
+    if given is None or not (own is None or (isinstance(own, str) and not own.strip())):
+        return inside
+    return {**inside, "eventId": given}
 
 
 def _object(document: dict[str, Any], key: str) -> dict[str, Any]:

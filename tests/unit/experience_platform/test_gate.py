@@ -412,6 +412,54 @@ def test_the_first_moment_of_2000_passes() -> None:
     check(gate(), {**GOOD, "timestamp": "2000-01-01T05:30:00+05:30"})
 
 
+def identities(*items: dict[str, Any], namespace: str = "Email") -> dict[str, Any]:
+    return {**GOOD, "identityMap": {"Crm": [{"id": "7", "primary": True}], namespace: list(items)}}
+
+
+@pytest.mark.parametrize("tenant_owned", [True, False])
+@pytest.mark.parametrize("on_profile_limit", ["send", "dead_letter"])
+def test_a_second_primary_identity_is_refused(
+    tenant_owned: bool, on_profile_limit: Literal["dead_letter", "send"]
+) -> None:
+    checked = gate(tenant_owned=tenant_owned, on_profile_limit=on_profile_limit)
+    check(checked, identities({"id": "canary", "primary": False}, {"id": "b"}))
+
+    refused = refusal(identities({"id": "canary", "primary": True}), by=checked)
+
+    assert refused.code is Code.GATE_VIOLATION
+    assert refused.pointer == "/identityMap"
+    assert refused.violations == (
+        Violation(
+            "identityMap",
+            "expected primary identities: 1, found: 2",
+            "#/identityMap",
+            "#/properties/identityMap",
+        ),
+    )
+
+
+def test_without_a_primary_identity_profile_drops_unless_a_field_is_one() -> None:
+    entity = {**GOOD, "identityMap": {"Crm": [{"id": "7"}]}}
+
+    assert "found: 0" in str(refusal(entity))
+    check(gate(on_profile_limit="send"), entity)
+    check(gate(), GOOD)
+
+
+@pytest.mark.parametrize("item", [{"id": " "}, {"id": ""}, {"id": None}, {"primary": False}])
+def test_a_blank_identity_is_refused_with_its_place(item: dict[str, Any]) -> None:
+    refused = refusal(identities({"id": "a"}, item))
+
+    assert refused.pointer == "/identityMap/Email/*/id"
+    assert refused.violations[0].pointer_to_violation == "#/identityMap/Email/1/id"
+
+
+def test_a_namespace_that_may_be_customer_data_is_not_quoted() -> None:
+    refused = refusal(identities({"id": ""}, namespace="canary @example.com"))
+
+    assert "canary" not in f"{refused} {refused.pointer} {refused.violations}"
+
+
 def test_a_record_may_name_a_future_time() -> None:
     check(gate(RECORD), {"timestamp": "2125-01-01T00:00:00Z"})
 

@@ -82,6 +82,14 @@ def test_two_identities_may_share_a_namespace_with_one_primary() -> None:
     assert primaries(found) == ["CRMID"]
 
 
+def test_one_id_in_two_places_of_a_namespace_is_one_identity() -> None:
+    identities = Identities(IdentitySettings(primary="CRMID", external_id="CRMID"))
+
+    found = identities.identity_map({"customerId": 7, "instore": {"externalId": "7"}})
+
+    assert found == {"CRMID": [{"id": "7", "authenticatedState": "authenticated", "primary": True}]}
+
+
 @pytest.mark.parametrize(
     "identifiers",
     [

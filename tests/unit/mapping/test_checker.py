@@ -205,3 +205,16 @@ def test_a_targets_schema_can_judge_destinations() -> None:
     assert [str(problem) for problem in problems] == [
         "f, row 2: loyalty.points: expected a number, found text."
     ]
+
+
+def test_a_mapping_set_with_two_primary_identities_does_not_start(trial: Any) -> None:
+    rows = [
+        ("ATTRIBUTE", "data.text", "identityMap.A[0].id"),
+        ("EXPRESSION", "true", "identityMap.A[0].primary"),
+        ("ATTRIBUTE", "data.other", "identityMap.B[0].id"),
+    ]
+
+    trial.mapper(*rows, ("STATIC", False, "identityMap.B[0].primary"))
+    problems = trial.problems(*rows, ("STATIC", True, "identityMap.B[0].primary"))
+
+    assert "row 4: identityMap.B[0].primary: a second primary identity; row 2" in problems

@@ -171,6 +171,14 @@ def test_too_many_items_are_refused(kind: str) -> None:
         {"eventId": "e-1", "attributes": {"eventName": "pointsIssued", "data": FLAT["data"]}},
         {"data": FLAT, "errors": None, "warnings": None},
         {"event": {"body": FLAT}},
+        {"eventId": "other", "event": {"body": FLAT}},
+        {"eventId": "other", "data": FLAT},
+        {"eventName": None, "eventId": "other", "attributes": FLAT},
+        {"eventId": "e-1", "attributes": {**FLAT, "eventId": None}},
+        {"eventId": "e-1", "attributes": {**FLAT, "eventId": " "}},
+        {"eventId": "e-1", "data": {**FLAT, "eventId": ""}},
+        {"eventId": "x", "event": {"eventId": "e-1", "body": {**FLAT, "eventId": None}}},
+        {"eventId": "e-1", "event": {"body": {k: FLAT[k] for k in FLAT if k != "eventId"}}},
     ],
 )
 def test_capillarys_wrappings_come_off(wrapped: dict[str, Any]) -> None:
