@@ -58,8 +58,8 @@ def register_(
     Says of each schema whether it is there, new, or incompatible with an earlier version; with
     --execute it registers what is new. Exits with 3 when one is incompatible.
     """
-    from processor.operations.schemas_context import Context
-    from processor.operations.schemas_register import register_schemas
+    from processor.operations.schemas.context import Context
+    from processor.operations.schemas.register import register_schemas
 
     settings = settings_if_any(config)
     topics = topic or (settings.kafka.topics if settings else [])
@@ -113,7 +113,7 @@ def fetch(
     elsewhere the settings have to name the file, and the line for them is printed.
     """
     settings = open_settings(config)
-    from processor.operations.schemas_fetch import fetch_schemas
+    from processor.operations.schemas.fetch import fetch_schemas
 
     fetched = asyncio.run(fetch_schemas(settings, schema_id=schema_id, output=output, force=force))
     out = console()

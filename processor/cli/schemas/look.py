@@ -13,7 +13,7 @@ from processor.cli.output import console, json_line, safe, tab_line
 from processor.cli.schemas.settings import settings_if_any
 
 if TYPE_CHECKING:
-    from processor.operations.schemas_view import Listed, Shown
+    from processor.operations.schemas.view import Listed, Shown
 
 Event = Annotated[str, typer.Argument(metavar="EVENT", help="Its name as Capillary spells it.")]
 
@@ -36,8 +36,8 @@ def list_(*, config: Config = None, json: Json = False) -> None:
 
     Works without settings too: it is then our own folder.
     """
-    from processor.operations.schemas_context import Context
-    from processor.operations.schemas_view import list_events
+    from processor.operations.schemas.context import Context
+    from processor.operations.schemas.view import list_events
 
     listed = list(list_events(Context.whole(settings_if_any(config))))
     if json:
@@ -65,8 +65,8 @@ def show(
     Without settings `_tenant` stands for the tenant's namespace. --avro prints a schema that needs
     no other file: shared types stand where they are first used.
     """
-    from processor.operations.schemas_context import Context
-    from processor.operations.schemas_view import avro_with_xdm, show_event
+    from processor.operations.schemas.context import Context
+    from processor.operations.schemas.view import avro_with_xdm, show_event
 
     context = Context.whole(settings_if_any(config))
     if avro:

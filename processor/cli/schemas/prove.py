@@ -10,8 +10,8 @@ from processor.cli.output import console, json_line, safe
 from processor.cli.schemas.settings import settings_if_any
 
 if TYPE_CHECKING:
-    from processor.operations.schemas_check import Verdict
-    from processor.operations.schemas_diff import Difference
+    from processor.operations.schemas.check import Verdict
+    from processor.operations.schemas.diff import Difference
 
 BAD_VERDICT = 3
 _VERSION_HELP = "An Avro file, an event of the folder, or EVENT@VERSION of its older ones."
@@ -42,7 +42,7 @@ def check(
     Works without settings too: against our own XDM schemas. Says everything that is wrong, with
     file, row, column and mend. Exits with 3 when anything is.
     """
-    from processor.operations.schemas_check import check_schemas
+    from processor.operations.schemas.check import check_schemas
 
     out, bad, events = console(), 0, 0
     for verdict in check_schemas(settings_if_any(config), directory):
@@ -83,8 +83,8 @@ def diff(
     Names added, removed and changed fields; whether records of NEW can be read as ours; and each
     row of a mapping set that OLD served and NEW does not. Exits with 3 when anything breaks.
     """
-    from processor.operations.schemas_context import Context
-    from processor.operations.schemas_diff import diff as compare
+    from processor.operations.schemas.context import Context
+    from processor.operations.schemas.diff import diff as compare
 
     found = compare(Context.of(settings_if_any(config)), old, new, event=event)
     if json:

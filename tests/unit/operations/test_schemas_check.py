@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from processor.operations.schemas_check import Fault, Verdict, check_schemas
-from processor.operations.schemas_examples import differences
+from processor.operations.schemas.check import Fault, Verdict, check_schemas
+from processor.operations.schemas.examples import differences
 from processor.schemas.folder import builtin_directory
 from processor.settings import Settings
 

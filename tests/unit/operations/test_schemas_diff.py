@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from processor.errors import Misconfigured
-from processor.operations.schemas_context import Context
-from processor.operations.schemas_diff import Difference, diff
+from processor.operations.schemas.context import Context
+from processor.operations.schemas.diff import Difference, diff
 from processor.schemas.folder import builtin_directory
 
 EVENT = "pointsIssued"

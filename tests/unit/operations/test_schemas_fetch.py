@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from processor.errors import Misconfigured, TryAgain
-from processor.operations.schemas_fetch import fetch_schemas
+from processor.operations.schemas.fetch import fetch_schemas
 from processor.schemas.folder import SchemaFolder
 from processor.settings import Settings
 from processor.simulator.app import create_app

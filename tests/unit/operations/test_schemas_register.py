@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from processor.errors import Misconfigured
-from processor.operations.schemas_context import Context
-from processor.operations.schemas_register import register_schemas
+from processor.operations.schemas.context import Context
+from processor.operations.schemas.register import register_schemas
 from processor.schemas import registry as registries
 from processor.settings import SchemaRegistrySettings
 

@@ -10,8 +10,8 @@ from processor.mapping.checker import fields_of as fields_read
 from processor.mapping.mapping_set import Row
 from processor.mapping.paths import EACH, Path
 from processor.mapping.proof import prove
-from processor.operations.schemas_context import Context
-from processor.operations.schemas_examples import cases_of
+from processor.operations.schemas.context import Context
+from processor.operations.schemas.examples import cases_of
 from processor.schemas.fields import FieldOf, Place, fields_of, full_name
 from processor.schemas.folder import EventSchema
 

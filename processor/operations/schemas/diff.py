@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from processor.errors import Misconfigured, Refused
 from processor.mapping.proof import prove
-from processor.operations.schemas_context import Context
+from processor.operations.schemas.context import Context
 from processor.schemas.avro import WriterSchema, vet
 from processor.schemas.fields import fields_of
 from processor.schemas.folder import EventSchema

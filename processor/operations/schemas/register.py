@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from processor.errors import Misconfigured
-from processor.operations.schemas_context import Context
+from processor.operations.schemas.context import Context
 from processor.schemas.folder import EventSchema
 from processor.schemas.registry import SchemaRegistry, subject_name
 from processor.settings import SchemaRegistrySettings

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from processor.errors import Misconfigured
 from processor.mapping.mapping_set import Problem
 from processor.mapping.proof import prove
-from processor.operations.schemas_context import Context
-from processor.operations.schemas_examples import Examples, cases_of
+from processor.operations.schemas.context import Context
+from processor.operations.schemas.examples import Examples, cases_of
 from processor.schemas.folder import EventSchema, SchemaFolder, XdmSchema
 from processor.settings import IdentitySettings, MappingSettings, Settings
 
