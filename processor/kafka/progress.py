@@ -233,4 +233,4 @@ def _runs(text: str, offset: int) -> list[Run]:
 
 
 def _checksum(head: str, runs: str) -> str:
-    return f"{zlib.crc32(f'{head};{runs}'.encode()):08x}"
+    return f"{zlib.crc32(f'{head};{runs}'.encode('utf-8', 'surrogatepass')):08x}"
