@@ -84,6 +84,8 @@ def register_(
     if not execute and not json and any(one.state in _WOULD for one in found):
         console(stderr=True).print("Nothing is registered yet: add --execute.")
     if any(one.state == "incompatible" for one in found):
+        if not json:
+            console(stderr=True).print("`processor schemas diff` says what a version changes.")
         raise typer.Exit(SOME_FAILED)
 
 

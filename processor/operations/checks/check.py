@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 import httpx
 
 from processor.errors import Code, Misconfigured, ProcessorError, Refused
 from processor.kafka.property_check import check_properties
 from processor.mapping.mapper import Mapper
-from processor.operations.checks.finding import Finding, bad_by, ok
+from processor.mapping.proof import prove
+from processor.operations.checks.finding import Finding, bad, bad_by, ok
 from processor.operations.checks.kafka import METADATA_S, check_kafka
 from processor.operations.checks.platform import check_platform
 from processor.schemas.folder import SchemaFolder, XdmSchema
@@ -114,7 +115,27 @@ def _schemas(settings: Settings) -> Iterator[Finding]:
         yield bad_by("mapping", error)
     else:
         yield ok("mapping", "every mapping set compiles")
+        yield from _against_the_tenants(folder, platform.tenant, xdm)
     yield from _not_sent(folder, settings)
+
+
+def _against_the_tenants(
+    folder: SchemaFolder, tenant: str, xdm: Mapping[str, XdmSchema]
+) -> Iterator[Finding]:
+    """Mapping sets that a tenant's own schema would refuse, record after record."""
+    for event in folder.events.values():
+        for target in event.mapping_files:
+            if target not in xdm or not xdm[target].tenant_owned:
+                continue
+            proof = prove(event, target, tenant=tenant, xdm=xdm[target], destinations=True)
+            if proof.problems:
+                more = len(proof.problems) - 1
+                rest = f" And {more} more." if more else ""
+                yield bad(
+                    f"mapping of {event.name} to {target}",
+                    f"{proof.problems[0]}{rest}",
+                    "`processor schemas check` says all of it, and what to change.",
+                )
 
 
 def _not_sent(folder: SchemaFolder, settings: Settings) -> Iterator[Finding]:

@@ -3,6 +3,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -13,6 +14,7 @@ from processor.operations.checks.check import check
 from processor.operations.checks.finding import Finding
 from processor.operations.checks.kafka import check_kafka
 from processor.operations.checks.platform import check_platform
+from processor.schemas.folder import builtin_directory
 from processor.settings import Settings
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -309,3 +311,29 @@ async def test_a_target_that_is_not_configured_is_noticed(settings: Settings) ->
     assert found["target profile"].status == "warning"
     assert "customerAdded" in found["target profile"].message
     assert "target event" not in found
+
+
+async def test_a_tenants_own_schema_that_mapping_sets_do_not_fit_is_bad(
+    settings: Settings, tmp_path: Path
+) -> None:
+    schema = json.loads((builtin_directory() / "xdm" / "event.json").read_text())
+    schema["properties"]["_acme"] = schema["properties"].pop("_tenant")
+    fits, lacks = tmp_path / "fits.json", tmp_path / "lacks.json"
+    fits.write_text(json.dumps(schema))
+    del schema["properties"]["commerce"]
+    lacks.write_text(json.dumps(schema))
+
+    async def bad_ones(file: Path) -> list[Finding]:
+        platform = settings.experience_platform
+        targets = {"event": platform.targets["event"].model_copy(update={"xdm_schema": str(file)})}
+        changed = settings.model_copy(
+            update={"experience_platform": platform.model_copy(update={"targets": targets})}
+        )
+        found = [finding async for finding in check(changed, offline=True)]
+        return [f for f in found if f.status == "bad" and f.subject.startswith("mapping of")]
+
+    assert await bad_ones(fits) == []
+    found = await bad_ones(lacks)
+    assert "mapping of transactionAdded to event" in {finding.subject for finding in found}
+    assert all("has no field 'commerce'" in finding.message for finding in found)
+    assert all("schemas check" in finding.mend for finding in found)
