@@ -149,3 +149,16 @@ def test_what_is_no_version_is_named(tmp_path: Path, content: str | None, said: 
 
     with pytest.raises(Misconfigured, match=said):
         diff(Context.of(None), EVENT, str(path))
+
+
+def test_what_the_old_version_did_not_serve_either_is_no_break(tmp_path: Path) -> None:
+    document = json.loads((builtin_directory() / EVENT / "event.avsc").read_text())
+    without(document, "refId")
+    (tmp_path / "old.avsc").write_text(json.dumps(document))
+    without(document, "apiRequestId")
+    (tmp_path / "new.avsc").write_text(json.dumps(document))
+
+    found = diff(Context.of(None), str(tmp_path / "old.avsc"), str(tmp_path / "new.avsc"))
+
+    assert found.breaks
+    assert all("apiRequestId" in one.message for one in found.breaks)

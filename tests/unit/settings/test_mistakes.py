@@ -299,6 +299,11 @@ REPLACED: dict[str, tuple[str, str, str]] = {
         '[experience_platform]\nendpoint = "http://dcs.example.com"',
         "experience_platform.endpoint: http:// would send secrets readable by others",
     ),
+    "the Schema Registry API over http": (
+        "[experience_platform]",
+        '[experience_platform]\nplatform_endpoint = "http://platform.example.com"',
+        "experience_platform.platform_endpoint: http:// would send secrets readable by others",
+    ),
     "the metadata service as IMS": (
         "[ims]",
         '[ims]\nallow_http = true\ntoken_url = "http://169.254.169.254/latest"',
