@@ -48,6 +48,13 @@ def json_text(document: Mapping[str, Any]) -> str:
     return _RAW_IN_JSON.sub(_escaped, orjson.dumps(document, default=str).decode())
 
 
+def json_block(document: Mapping[str, Any]) -> None:
+    """Print one JSON object on stdout for people to read, harmless where that is a terminal."""
+    text = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+    sys.stdout.write(f"{_RAW_IN_JSON.sub(_escaped, text)}\n")
+    sys.stdout.flush()
+
+
 def tab_line(cells: Iterable[object]) -> None:
     """Print one line of columns on stdout, for programs; a spreadsheet finds no formula in it."""
     sys.stdout.write("\t".join(map(_cell, cells)) + "\n")

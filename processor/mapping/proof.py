@@ -49,7 +49,9 @@ def prove(
             only the gate does so, record by record: our schemas are guesses at a tenant's.
     """
     types = XdmTypes(xdm.document, tenant) if xdm is not None else None
-    allowed = XdmDestinations(xdm.document, tenant) if xdm is not None and destinations else None
+    allowed = None
+    if xdm is not None and destinations:
+        allowed = XdmDestinations(xdm.document, None if xdm.tenant_owned else tenant)
     mapping_set, problems = load(event.mapping_files[target], tenant=tenant)
     unread = bool(problems)
     checked, found = check(mapping_set, shapes.of_avro(event.avro), allowed, types)

@@ -47,10 +47,11 @@ class XdmDestinations:
     """What one XDM schema in JSON Schema form allows; as Experience Platform's, objects are closed.
 
     Args:
-        tenant: name of the tenant; our own schemas have ``_tenant`` in its place.
+        tenant: name of the tenant; our own schemas have ``_tenant`` in its place. `None`: the
+            schema is the tenant's, with names of its own.
     """
 
-    def __init__(self, document: Schema, tenant: str) -> None:
+    def __init__(self, document: Schema, tenant: str | None) -> None:
         self._tree = XdmTree(document, tenant, branches=True)
         self._sure = XdmTree(document, tenant)
 

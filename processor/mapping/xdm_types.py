@@ -31,13 +31,14 @@ class XdmTree:
     """Walks an XDM schema in JSON Schema form along destinations.
 
     Args:
-        tenant: name of the tenant; our own schemas have ``_tenant`` in its place.
+        tenant: name of the tenant; our own schemas have ``_tenant`` in its place. `None`: the
+            schema is the tenant's, with names of its own.
         branches: look into ``anyOf`` and ``oneOf`` too: what is possible, not only what is sure.
     """
 
-    def __init__(self, document: Schema, tenant: str, *, branches: bool = False) -> None:
+    def __init__(self, document: Schema, tenant: str | None, *, branches: bool = False) -> None:
         self._document = document
-        self._tenant = f"_{tenant}"
+        self._tenant = TENANT if tenant is None else f"_{tenant}"
         self._compositions = _BRANCHES if branches else _ALL_OF
 
     def root(self) -> list[Schema]:

@@ -15,7 +15,8 @@ class FieldOf(NamedTuple):
     """One field of an event.
 
     Attributes:
-        path: from the event's root as mapping sets write it, ``[*]`` for elements of arrays.
+        path: from the event's root as mapping sets write it, ``[*]`` for elements of arrays, ``*``
+            for the keys of a map.
         type: in words, such as ``long or null``; an array's is that of its elements with ``[]``.
         doc: what the schema says of it.
         place: where it is defined; one place can have several paths.
@@ -52,7 +53,8 @@ def _note(schema: Any, namespace: str, named: dict[str, Any]) -> None:
             _note(branch, namespace, named)
     if not isinstance(schema, Mapping):
         return
-    if schema.get("type") in _NAMED:
+    kind = schema.get("type")
+    if isinstance(kind, str) and kind in _NAMED:
         name = full_name(schema, namespace)
         namespace = name.rpartition(".")[0]
         named[name] = schema
@@ -85,12 +87,14 @@ def _below(schema: Any, path: str, named: Mapping[str, Any], namespace: str) -> 
         found, where = _defined(schema, named, namespace)
         if found is not None:
             yield from _below(found, path, named, where)
+    elif not isinstance(schema["type"], str):
+        yield from _below(schema["type"], path, named, namespace)
     elif schema["type"] in {"record", "error"}:
         yield from _record(schema, path, named, namespace)
     elif schema["type"] == "array":
         yield from _below(schema["items"], f"{path}[*]", named, namespace)
-    elif not isinstance(schema["type"], str):
-        yield from _below(schema["type"], path, named, namespace)
+    elif schema["type"] == "map":
+        yield from _below(schema["values"], f"{path}.*", named, namespace)
 
 
 def _defined(

@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 from rich import box
 from rich.table import Table
 
 from processor.cli.app import Config, Json
-from processor.cli.output import console, json_line, safe, tab_line
+from processor.cli.output import console, json_block, json_line, safe, tab_line
 from processor.cli.schemas.settings import settings_if_any
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def show(
         if json:
             json_line(written)
         else:
-            typer.echo(orjson.dumps(written, option=orjson.OPT_INDENT_2).decode())
+            json_block(written)
         return
     fields = show_event(context, event)
     if json:

@@ -210,14 +210,15 @@ class _Checking:
             {event.name: event}, own=context.folder.own, builtin=context.folder.builtin
         )
         # Ours are written for the placeholders; an operator's for the operator's settings.
-        theirs = context.settings if context.origin(event) == "own" else None
+        own = context.origin(event) == "own"
+        theirs = context.settings if own else None
         mapping = theirs.mapping if theirs else MappingSettings()
         identity = theirs.identity if theirs else IdentitySettings()
         try:
             examples = Examples(
                 alone,
                 event,
-                schemas if theirs else context.shipped(schemas),
+                schemas if own else context.shipped(schemas),
                 tenant=context.tenant_of(event),
                 mapping=mapping,
                 identity=identity,

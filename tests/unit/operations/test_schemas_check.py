@@ -178,6 +178,7 @@ def test_a_required_field_inside_what_rows_fill_is_named_with_the_row(
     tmp_path: Path, directory: Path, mapping: Callable[..., Path]
 ) -> None:
     xdm = json.loads((builtin_directory() / "xdm" / "event.json").read_text())
+    xdm["properties"]["_acme"] = xdm["properties"].pop("_tenant")
     xdm["properties"]["loyalty"]["properties"]["pointsGained"]["items"]["required"] = [
         "value",
         "promotionId",
@@ -397,3 +398,31 @@ def test_numbers_and_booleans_are_told_apart_in_examples() -> None:
     assert list(differences([True], [1])) == ["/0 is another value than comes out"]
     assert list(differences([1], [1.0])) == []
     assert list(differences([1, 2], [1])) == ["its root has 2 elements, and 1 come out"]
+
+
+def test_an_operators_examples_pass_the_operators_own_schema(directory: Path) -> None:
+    xdm = json.loads((builtin_directory() / "xdm" / "event.json").read_text())
+    xdm["properties"]["eventType"]["maxLength"] = 3
+    xdm["properties"]["_acme"] = xdm["properties"].pop("_tenant")
+    (directory / "xdm").mkdir()
+    (directory / "xdm" / "event.json").write_text(
+        json.dumps({key: value for key, value in xdm.items() if key != "$id"})
+    )
+
+    theirs = [fault.message for fault in faults(directory)]
+    ours = verdict(directory, event="transactionAdded").faults
+
+    assert theirs
+    assert all("gate.violation at /eventType" in message for message in theirs)
+    assert ours == ()
+
+
+def test_a_schema_of_the_tenants_own_has_to_name_the_tenant(directory: Path) -> None:
+    xdm = json.loads((builtin_directory() / "xdm" / "event.json").read_text())
+    (directory / "xdm").mkdir()
+    (directory / "xdm" / "event.json").write_text(
+        json.dumps({key: value for key, value in xdm.items() if key != "$id"})
+    )
+
+    assert all("has no field '_acme'" in fault.message for fault in faults(directory))
+    assert faults(directory)
