@@ -1,5 +1,6 @@
 """``processor demo``: events flow on real parts, on this machine."""
 
+import contextlib
 import signal
 import tempfile
 import threading
@@ -47,4 +48,5 @@ def demo(
             console.print(f"  {command}", soft_wrap=True, markup=False)
         if keep:
             console.print("\nEverything is left running. Ctrl-C ends it.")
-            threading.Event().wait()
+            with contextlib.suppress(KeyboardInterrupt):
+                threading.Event().wait()

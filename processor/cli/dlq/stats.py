@@ -28,6 +28,7 @@ PLAIN = (
 )
 """Fields of a line when stdout is no terminal, separated by tabs."""
 
+DAY_MS = 86_400_000
 PLAIN_TOPICS = (
     "topic",
     "partitions",
@@ -147,7 +148,7 @@ def _table(rows: list[dict[str, Any]]) -> Any:
                     safe(f"fingerprint {row['fingerprint']} · {_place(row['sample'])}", "dim"),
                 ]
             ),
-            safe("\n".join(filter(None, (row["first_seen"], row["last_seen"])))),
+            _lines(row["first_seen"], row["last_seen"]),
         )
     return table
 
@@ -157,13 +158,36 @@ def _topics_table(rows: list[dict[str, Any]]) -> Any:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in PLAIN_TOPICS:
-        number = isinstance(rows[0][name], int) if rows else False
-        heading = name.replace("_", " ").capitalize()
-        table.add_column(heading, overflow="fold", justify="right" if number else "left")
+    table.add_column("Topic", overflow="fold", ratio=1)
+    table.add_column("Letters", justify="right", no_wrap=True)
+    table.add_column("Others", justify="right", no_wrap=True)
+    table.add_column("First and last", no_wrap=True)
+    table.add_column("Bytes", justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*(_text(row[name]) for name in PLAIN_TOPICS))
+        sources = f"of {', '.join(row['source_topics'])}" if row["source_topics"] else ""
+        kept = f"kept {_days(row['retention_ms'])}"
+        what = " · ".join(filter(None, (f"{row['partitions']} partitions", kept, sources)))
+        table.add_row(
+            Text("\n").join([safe(row["topic"], "bold"), safe(what, "dim")]),
+            str(row["letters"]),
+            str(row["of_other_connectors"] + row["not_letters"]),
+            _lines(row["first"], row["last"]),
+            _text(row["bytes"]),
+        )
     return table
+
+
+def _days(retention_ms: int | None) -> str:
+    """How long a topic keeps its records, in words."""
+    if retention_ms is None:
+        return "nobody knows how long"
+    if retention_ms < 0:
+        return "for ever"
+    return f"{retention_ms / DAY_MS:g} days"
+
+
+def _lines(*values: str | None) -> Text:
+    return Text("\n").join(safe(value) for value in values if value)
 
 
 def _text(value: Any) -> Text:
