@@ -1,5 +1,6 @@
 """Which partitions are ours on the consumer's thread, and commits for these and no others."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
@@ -17,6 +18,12 @@ Committed = Callable[[Mapping[TopicPartition, Mark], str | None], None]
 """Told what the broker acknowledged, or why it did not."""
 
 TOO_LARGE = KafkaError.OFFSET_METADATA_TOO_LARGE
+UNANSWERED_S = 60.0
+"""After so long an order is given up: librdkafka's ``socket.timeout.ms``, by default."""
+
+SENT_AGAIN_S = 1.5
+"""Within this, what a broken connection left unanswered has been sent again: librdkafka waits for
+``retry.backoff.max.ms``, one second."""
 
 
 class Ownership:
@@ -37,7 +44,7 @@ class Ownership:
         self._generation = 0
         self._generations: dict[TopicPartition, int] = {}
         self._origins: dict[TopicPartition, Origin] = {}
-        self._asked: dict[TopicPartition, set[tuple[int, str]]] = {}
+        self._asked: dict[TopicPartition, dict[tuple[int, str], float]] = {}
         self._plain = False
 
     def gained(self, starts: Mapping[TopicPartition, Start]) -> dict[TopicPartition, Start]:
@@ -45,7 +52,7 @@ class Ownership:
         self._generation += 1
         for partition, start in starts.items():
             self._generations[partition] = self._generation
-            self._asked[partition] = set()
+            self._asked[partition] = {}
             self._origins.pop(partition, None)
             if start.origin is not None:
                 self._origins[partition] = start.origin
@@ -70,6 +77,11 @@ class Ownership:
         A broker that takes less metadata than the protocol's usual 4,096 bytes gets none from then
         on: a commit without it only means that a crash repeats more.
 
+        Of a partition only one order is on its way. When a connection breaks, librdkafka sends what
+        was not answered once more, after what was ordered since: an older order would set the
+        offset back. So later ones are left for the next time. With ``wait`` there may be none: the
+        newest is then ordered twice, the second time when no older one can come behind it.
+
         Args:
             consumer: whose group commits.
             marks: by partition, the next record to read and the metadata.
@@ -79,6 +91,23 @@ class Ownership:
             False when the broker refused, or did not answer; nothing to commit is no failure.
         """
         ours = {p: m for p, m in marks.items() if m.generation == self._generations.get(p)}
+        unanswered = {p: m for p, m in ours.items() if self._is_on_its_way(p)}
+        if not wait:
+            free = {p: m for p, m in ours.items() if p not in unanswered}
+            return self._commit(consumer, free, wait=False)
+        acknowledged = self._commit(consumer, ours, wait=True)
+        if acknowledged and unanswered:
+            time.sleep(SENT_AGAIN_S)
+            acknowledged = self._commit(consumer, unanswered, wait=True)
+        return acknowledged
+
+    def _is_on_its_way(self, partition: TopicPartition) -> bool:
+        since_s = max(self._asked[partition].values(), default=None)
+        return since_s is not None and time.monotonic() < since_s + UNANSWERED_S
+
+    def _commit(
+        self, consumer: Consumer, ours: Mapping[TopicPartition, Mark], *, wait: bool
+    ) -> bool:
         places = [
             KafkaPartition(*p, m.offset, metadata="" if self._plain else m.metadata)
             for p, m in ours.items()
@@ -94,11 +123,11 @@ class Ownership:
         except KafkaException as raised:
             error = error_of(raised)
             if self._is_too_large(error):
-                return self.commit(consumer, ours, wait=wait)
+                return self._commit(consumer, ours, wait=wait)
             self._told({}, str(error or raised))
             return False
         if any(self._is_too_large(answer.error) for answer in answers):
-            return self.commit(consumer, ours, wait=wait)
+            return self._commit(consumer, ours, wait=wait)
         self._expect(places)
         self.answered(None, answers)
         return all(answer.error is None for answer in answers)
@@ -106,7 +135,7 @@ class Ownership:
     def _expect(self, places: list[KafkaPartition]) -> None:
         for place in places:
             asked = self._asked[TopicPartition(place.topic, place.partition)]
-            asked.add((place.offset, place.metadata or ""))
+            asked[place.offset, place.metadata or ""] = time.monotonic()
 
     def answered(self, error: KafkaError | None, partitions: list[KafkaPartition]) -> None:
         """The consumer's ``on_commit``: tell what the broker took of this generation's orders."""
@@ -115,10 +144,8 @@ class Ownership:
         self._is_too_large(error)
         for place in partitions:
             partition = TopicPartition(place.topic, place.partition)
-            asked = self._asked.get(partition, set())
             told = (place.offset, place.metadata or "")
-            ours = told in asked
-            asked.discard(told)
+            ours = self._asked.get(partition, {}).pop(told, None) is not None
             if place.error is not None:
                 bad = bad or place.error
                 self._is_too_large(place.error)

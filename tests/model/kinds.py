@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 import orjson
 
 from processor.connector.assembly import Shaping
-from processor.connector.transform import Route, Transform
+from processor.connector.transform import Newer, Route, Transform
 from processor.errors import Code, Filtered, FilterReason, Refused, TryAgain
 from processor.experience_platform.enrich import Enricher
 from processor.experience_platform.envelope import Envelope
@@ -183,14 +183,18 @@ class RegistryDouble:
         return
 
 
-def shaping(settings: Settings) -> Shaping:
+def shaping(settings: Settings, *, newer: Newer | None = None, id_label: str = "") -> Shaping:
     """What :func:`processor.connector.assembly.shaping` gives, for the kinds above."""
+    assert not id_label, "the model's ids are the usual ones"
     platform = settings.experience_platform
     routes = {
         name: Route(target, cast("Gate", OpenGate()), Envelope(platform, target))
         for name, target in platform.targets.items()
     }
     transform = Transform(
-        cast("Mapper", MapperDouble()), Enricher(Identities(settings.identity)), routes
+        cast("Mapper", MapperDouble()),
+        Enricher(Identities(settings.identity)),
+        routes,
+        newer=newer,
     )
     return Shaping(cast("SchemaFolder", None), cast("Decoder", Reading()), transform, routes)

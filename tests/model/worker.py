@@ -25,7 +25,7 @@ from processor.connector.ledger import Ledger
 from processor.connector.task import Limits, Task
 from processor.experience_platform.client import Collection
 from processor.experience_platform.ims import ImsTokens
-from processor.kafka import membership, recreated, source
+from processor.kafka import membership, ownership, recreated, source
 from processor.kafka.source import Source, Subscription
 from processor.record import TopicPartition
 from processor.settings import Settings
@@ -132,6 +132,10 @@ class NoThread:
 @contextmanager
 def without_threads(loop: VirtualLoop) -> Iterator[None]:
     """The source's thread and clock are the model's."""
+
+    def rest(_seconds: float) -> None:
+        """The consumer's thread rests; nothing else of the model is held up."""
+
     doubles = SimpleNamespace(
         Event=partial(Flag, loop), Thread=NoThread, current_thread=threading.current_thread
     )
@@ -140,6 +144,7 @@ def without_threads(loop: VirtualLoop) -> Iterator[None]:
         patch.object(membership, "threading", doubles),
         patch.object(recreated, "threading", doubles),
         patch.object(source, "time", SimpleNamespace(monotonic=loop.time)),
+        patch.object(ownership, "time", SimpleNamespace(monotonic=loop.time, sleep=rest)),
     ):
         yield
 
