@@ -210,7 +210,9 @@ class Taskdeath:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owned:
-    """An instance says that a partition came (``assigned``) or went (``revoked``, ``lost``).
+    """An instance says that a partition came (``assigned``), or went: the rest of `what`.
+
+    It was ``revoked`` or ``lost``, or the instance ``stopped``.
 
     Attributes:
         open: records that were in flight when it went.

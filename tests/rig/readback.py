@@ -156,14 +156,24 @@ def _compact(fields: io.BytesIO) -> str:
 
 
 def log_rows(instance: str, text: str) -> Iterator[Owned | Taskdeath]:
-    """What one life's log says of partitions that came and went, and of tasks that died."""
+    """What one life's log says of partitions that came and went, and of tasks that died.
+
+    A stop gives back what is left, and says so once for all of it.
+    """
+    held: set[str] = set()
     for line in _json_lines(text.splitlines()):
         at_ms = datetime.fromisoformat(line["timestamp"]).timestamp() * 1000
         match line.get("message"):
             case "Assigned.":
+                held.update(line["partitions"])
                 for name in line["partitions"]:
                     yield _owned(instance, name, at_ms, "assigned", 0)
+            case "The connector stopped.":
+                for name in sorted(held):
+                    yield _owned(instance, name, at_ms, "stopped", 0)
+                held.clear()
             case "Gave a partition back.":
+                held.discard(line["partition"])
                 yield _owned(instance, line["partition"], at_ms, line["why"], line["open"])
             case "A task died; it is started again.":
                 yield Taskdeath(instance=instance, at_ms=at_ms, status=line["status"] or 0)

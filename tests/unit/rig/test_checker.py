@@ -520,6 +520,44 @@ def test_undecided_letters_may_stand_beside_an_acceptance_that_nobody_told() -> 
     assert found == set()
 
 
+@pytest.mark.parametrize(("frozen", "expected"), [(True, set()), (False, {"I4"})])
+def test_who_was_frozen_hears_late_that_its_partitions_went(
+    frozen: bool, expected: set[str]
+) -> None:
+    rows = [
+        *without(rough(), is_going),
+        Started(instance="c.3", at_ms=50_000.0),
+        Owned(instance="c.3", topic="t", partition=0, at_ms=50_000.0, what="assigned"),
+        Owned(instance="c.2", topic="t", partition=0, at_ms=56_000.0, what="revoked"),
+        Owned(instance="c.3", topic="t", partition=0, at_ms=57_000.0, what="revoked"),
+        *(fault(3, 44_000.0, 50_500.0, "connector freeze", "freeze") if frozen else ()),
+    ]
+
+    assert broken(rows) & {"I4"} == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "exact"),
+    [
+        ("aep reset", "delivery.no_verdict", True),
+        ("aep reset", "delivery.refused", False),
+        ("ims away", "delivery.no_verdict", False),
+    ],
+)
+def test_poison_among_answers_that_broke_off_may_have_had_no_verdict(
+    kind: str, code: str, exact: bool
+) -> None:
+    rows = changed(
+        changed(clean(), is_letter, code=code),
+        lambda row: isinstance(row, Produced) and row.fate == "dead_letter",
+        why=["delivery.poison"],
+    )
+
+    found = broken([*rows, *fault(1, 100.0, 500.0, kind, "answers")])
+
+    assert ("I12" not in found) is exact
+
+
 def test_one_event_that_came_twice_is_no_repeat() -> None:
     again = replace(good(6, "cc"), event_id="e5", messages={"event": ["e5"]})
 

@@ -69,6 +69,7 @@ def test_a_log_says_what_came_and_went() -> None:
         {"message": "Gave a partition back.", "partition": "a-b-0", "why": "lost", "open": 4},
         {"message": "A task died; it is started again.", "status": -9},
         {"message": "Something else."},
+        {"message": "The connector stopped.", "drained": True},
     ]
     lines = [
         json.dumps({"timestamp": f"1970-01-01T00:00:0{number}Z", **line})
@@ -81,6 +82,7 @@ def test_a_log_says_what_came_and_went() -> None:
         Owned(instance="c.1", topic="a-b", partition=1, at_ms=1_000, what="assigned"),
         Owned(instance="c.1", topic="a-b", partition=0, at_ms=2_000, what="lost", open=4),
         Taskdeath(instance="c.1", at_ms=3_000, status=-9),
+        Owned(instance="c.1", topic="a-b", partition=1, at_ms=5_000, what="stopped"),
     ]
 
 
