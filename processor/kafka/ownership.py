@@ -98,7 +98,7 @@ class Ownership:
         acknowledged = self._commit(consumer, ours, wait=True)
         if acknowledged and unanswered:
             time.sleep(SENT_AGAIN_S)
-            acknowledged = self._commit(consumer, unanswered, wait=True)
+            self._commit(consumer, unanswered, wait=True)
         return acknowledged
 
     def _is_on_its_way(self, partition: TopicPartition) -> bool:

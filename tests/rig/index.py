@@ -280,8 +280,8 @@ class Index:
             here = (row.topic, row.partition) == place and first_ms <= row.at_ms <= again_ms
             if here and (row.what == "lost" or row.open):
                 found.append(f"{row.what} {row.instance}")
-            elif here and row.what == "revoked" and self.during("kafka", row.at_ms):
-                found.append(f"revoked without a commit {row.instance}")
+            elif here and row.what != "assigned" and self.during("kafka", row.at_ms):
+                found.append(f"{row.what} without a commit {row.instance}")
         return found
 
     def during(self, effect: str, at_ms: float, slack_ms: float = 5_000.0) -> bool:

@@ -22,6 +22,9 @@ FREEZE_MS = 10_000.0
 COMMIT_MS = 20_000.0
 """The last commit of a revocation or a stop may take so long after the partition was given back."""
 
+RECONNECT_MS = 10_000.0
+"""Trouble is over for us when librdkafka has connected anew; its ``reconnect.backoff.max.ms``."""
+
 EXIT_CODES = {"kill": {-9}, "term": {0, 1}, "term_twice": {0, 1, 130}}
 """By what was done; a single SIGTERM without trouble ends with 0, unless its time runs out, as it
 may while a message that gets 500 has no verdict: that takes others that are accepted."""
@@ -111,7 +114,7 @@ def i19_exit_codes(index: Index) -> Found:
     for exit_ in exits:
         allowed = EXIT_CODES.get(exit_.how, set())
         troubled = any(
-            span.during.meets(exit_.since_ms, exit_.at_ms)
+            span.during.meets(exit_.since_ms - RECONNECT_MS, exit_.at_ms)
             for span in index.spans_with(*TROUBLE)
             if span.kind != "death"
         )

@@ -472,6 +472,8 @@ def test_an_empty_history_proves_nothing() -> None:
 
 REVOKED_OPEN = Owned(instance="c.1", topic="t", partition=0, at_ms=600.0, what="revoked", open=1)
 
+STOPPED = Owned(instance="c.1", topic="t", partition=0, at_ms=600.0, what="stopped")
+
 
 @pytest.mark.parametrize(
     ("between", "explained"),
@@ -480,6 +482,8 @@ REVOKED_OPEN = Owned(instance="c.1", topic="t", partition=0, at_ms=600.0, what="
         ([Owned(instance="c.1", topic="t", partition=1, at_ms=600.0, what="lost")], False),
         ([Owned(instance="c.1", topic="t", partition=0, at_ms=600.0, what="revoked")], False),
         ([REVOKED_OPEN], True),
+        ([STOPPED], False),
+        ([STOPPED, *fault(9, 500.0, 580.0, "kafka link reset", "outage", "kafka")], True),
         ([Taskdeath(instance="c.1", at_ms=600.0, status=-9)], True),
         (fault(9, 600.0, 650.0, "aep link reset", "outage", "answers"), True),
         (fault(9, 600.0, 650.0, "aep 503", "outage", "refusing"), False),
