@@ -7,6 +7,7 @@ us, or that the settings do not name, is the set-up's fault: they wait, and it i
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -132,8 +133,9 @@ class SchemaWaiting:
     async def _fetch(self, key: SchemaKey, resume: Resume) -> None:
         self._learn(key, await self._verdict(key))
         del self._fetches[key]
-        for chain in self._by_schema.pop(key):
-            resume(self._chains.pop(chain))
+        chains = [self._chains.pop(chain) for chain in self._by_schema.pop(key)]
+        # At once and in order: else the lowest offsets would start last, and commits with them.
+        resume(sorted(itertools.chain(*chains), key=lambda passage: passage.record.position))
 
     async def _verdict(self, key: SchemaKey) -> WriterSchema | Refused:
         attempts, unknown_since_s, who = 0, None, str(key)

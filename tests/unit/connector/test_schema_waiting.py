@@ -53,6 +53,7 @@ class Room:
         self.learnt: dict[SchemaKey, WriterSchema | Refused] = {}
         self.pauses = Pauses(loop.time)
         self.gone: list[int] = []
+        self.resumed: list[list[int]] = []
         self.waiting = SchemaWaiting(
             self.registry,
             self.learnt.__setitem__,
@@ -82,6 +83,7 @@ class Room:
             self.gone.append(passage.record.offset)
 
     def _resume(self, passages: Sequence[Passage]) -> None:
+        self.resumed.append([passage.record.offset for passage in passages])
         for passage in passages:
             self._enter(passage)
 
@@ -99,6 +101,21 @@ def test_a_schema_is_asked_for_once_for_all_that_wait(run: Any) -> None:
 
         assert room.registry.asked == [SchemaKey(7)]
         assert sorted(room.gone) == list(range(10))
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("ordered", Ordered)
+def test_all_that_waited_go_on_at_once_in_the_order_of_their_offsets(
+    run: Any, ordered: Ordered
+) -> None:
+    async def scenario() -> None:
+        room = Room(lambda _: SCHEMA, ordered=ordered)
+        for offset in range(10):
+            room.enter(offset, 7, key=b"%d" % (offset % 3))
+        await room.passes(1.0)
+
+        assert room.resumed == [list(range(10))]
 
     run(scenario())
 
