@@ -53,7 +53,9 @@ class Enricher:
         if self._label:
             identifier = entity["_id"] = fresh_id(identifier, self._label)
         if "identityMap" not in entity:
-            entity["identityMap"] = self._identities.identity_map(_identifiers(mapped.source))
+            entity["identityMap"] = self._identities.identity_map(
+                _identifiers(mapped.source), mapped.merged
+            )
         return identifier
 
 

@@ -46,13 +46,15 @@ class Identities:
         self._e164 = lru_cache(maxsize=PHONE_CACHE_SIZE)(self._parse_phone)
 
     def identity_map(
-        self, customer_identifiers: Mapping[str, Any]
+        self, customer_identifiers: Mapping[str, Any], merged: Mapping[str, Any] | None = None
     ) -> dict[str, list[dict[str, Any]]]:
         """Make the ``identityMap`` of one customer.
 
         Args:
             customer_identifiers: ``customerId`` and ``instore`` as Capillary documents them; any
                 part may be missing or `None`.
+            merged: likewise of a customer who was merged into this one; its customer id alone
+                joins, because its e-mail and phone may be anybody's by now.
 
         Returns:
             Namespace to items ``{"id", "authenticatedState", "primary"}``; one primary in all.
@@ -87,7 +89,16 @@ class Identities:
                 code=Code.MAPPING_NO_IDENTITY,
                 pointer="/data/customerIdentifiers",
             )
+        self._join(identities, customer_id(merged or {}))
         return identities
+
+    def _join(self, identities: dict[str, list[dict[str, Any]]], value: str | None) -> None:
+        namespace = self._settings.primary
+        if not namespace or value is None:
+            return
+        known = identities.setdefault(namespace, [])
+        if all(item["id"] != value for item in known):
+            known.append({"id": value, "authenticatedState": "authenticated", "primary": False})
 
     def phone(self, value: object) -> str | None:
         """A phone number in E.164, such as ``+911234500000``; `None` when it is not one.

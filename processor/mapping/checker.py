@@ -119,9 +119,7 @@ def stars_of(path: Path, iterate: Path | None) -> int:
 
 
 def _own_paths(mapping_set: MappingSet, root: Shape) -> Iterable[Problem]:
-    for key, path in (("iterate", mapping_set.iterate), ("identity", mapping_set.identity)):
-        if path is None:
-            continue
+    for key, path in mapping_set.own_paths().items():
         try:
             shape, stars = _walk(path, root)
         except _UnknownPathError as error:
@@ -129,11 +127,10 @@ def _own_paths(mapping_set: MappingSet, root: Shape) -> Iterable[Problem]:
             continue
         if key == "iterate" and stars != 1:
             yield Problem(mapping_set.file, None, None, '"iterate" goes through one array only')
-        if key == "identity":
-            if stars_of(path, mapping_set.iterate):
-                yield Problem(mapping_set.file, None, None, '"identity" leads to many objects')
-            if shape.kind not in {Kind.OBJECT, Kind.ANY}:
-                yield Problem(mapping_set.file, None, None, '"identity" leads to no object')
+        if key != "iterate" and stars_of(path, mapping_set.iterate):
+            yield Problem(mapping_set.file, None, None, f'"{key}" leads to many values')
+        if key in {"identity", "merged"} and shape.kind not in {Kind.OBJECT, Kind.ANY}:
+            yield Problem(mapping_set.file, None, None, f'"{key}" leads to no object')
 
 
 class _UnknownPathError(ValueError):

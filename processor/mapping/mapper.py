@@ -12,15 +12,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from processor.errors import Code, Misconfigured, Refused
 from processor.mapping.checker import CheckedRow, fields_of, nodes_of
 from processor.mapping.compiler import FAILURES, Compiled, Failed, compile_set, row_of
+from processor.mapping.deletion import mappable
 from processor.mapping.emit import UUIDS
 from processor.mapping.expression import Call
 from processor.mapping.failures import ExpressionFailed, WrongType
 from processor.mapping.identifiers import Identifiers
 from processor.mapping.mapping_set import MappingSet, Problem, Row
-from processor.mapping.paths import EACH, Path, Step
+from processor.mapping.messages import NOBODY, Part, found_at, parts
+from processor.mapping.paths import EACH, Path
 from processor.mapping.plan import arrange
 from processor.mapping.proof import prove
-from processor.mapping.values import kind_of
 from processor.record import Event
 from processor.schemas.folder import EventSchema, SchemaFolder, XdmSchema
 from processor.settings import MappingSettings
@@ -32,10 +33,12 @@ class Mapped(NamedTuple):
     Attributes:
         entity: the XDM entity; no nulls, no empty objects, no empty arrays.
         source: the object that holds ``customerIdentifiers``.
+        merged: identifiers of another customer who became this one; mostly empty.
     """
 
     entity: dict[str, Any]
     source: Mapping[str, Any]
+    merged: Mapping[str, Any] = NOBODY
 
 
 class Failure(NamedTuple):
@@ -146,7 +149,8 @@ class Mapper:
             timestamp_ms: the record's Kafka timestamp; what expressions call ``now()``.
 
         Returns:
-            One entity; for a mapping set that iterates an array one for each of its elements.
+            One entity; for a mapping set that iterates an array one for each of its elements;
+            none where its ``when`` is null.
 
         Raises:
             Refused: ``mapping.expression`` (a rule failed) or ``mapping.type`` (a field is not what
@@ -159,18 +163,15 @@ class Mapper:
                 f"No mapping set leads from {event.name} to the target {target}.",
                 code=Code.EVENT_UNMAPPED,
             )
-        mapping_set = plan.mapping_set
         try:
-            if mapping_set.iterate is None:
-                holder = _holder(event.body, None, mapping_set)
-                uuids = plan.identifiers(event, 0)
-                return [Mapped(plan.run(event.body, None, timestamp_ms, uuids), holder)]
+            body = mappable(event.body)
             return [
                 Mapped(
-                    plan.run(event.body, item, timestamp_ms, plan.identifiers(event, index)),
-                    _holder(event.body, item, mapping_set),
+                    plan.run(body, part.item, timestamp_ms, plan.identifiers(event, part.number)),
+                    part.holder,
+                    part.merged,
                 )
-                for index, item in enumerate(_items(event.body, mapping_set.iterate))
+                for part in parts(body, plan.mapping_set)
             ]
         except FAILURES as error:
             raise _refusal(error, plan) from None
@@ -185,19 +186,14 @@ class Mapper:
             Refused: the array that the mapping set iterates is no array.
         """
         plan = self._plans[event.name, target]
-        mapping_set = plan.mapping_set
         try:
-            items = (
-                [None] if mapping_set.iterate is None else _items(event.body, mapping_set.iterate)
-            )
+            seen = Event(event.name, mappable(event.body))
+            made = list(parts(seen.body, plan.mapping_set))
         except FAILURES as error:
             raise _refusal(error, plan) from None
         return [
-            [
-                self._trace(plan, checked, event, (index, item), timestamp_ms)
-                for checked in plan.checked
-            ]
-            for index, item in enumerate(items)
+            [self._trace(plan, checked, seen, part, timestamp_ms) for checked in plan.checked]
+            for part in made
         ]
 
     def _prepare(
@@ -221,17 +217,16 @@ class Mapper:
         plan: _Plan,
         checked: CheckedRow,
         event: Event,
-        place: tuple[int, Any],
+        part: Part,
         timestamp_ms: int | None,
     ) -> Trace:
-        index, item = place
-        read = _read(checked, plan.mapping_set, event.body, item)
+        read = _read(checked, plan.mapping_set, event.body, part.item)
         tree, conflicts = arrange(plan.mapping_set, [checked])
         if conflicts:
             return Trace(checked.row, checked.row.source, read=read)
         run = compile_set(plan.mapping_set, tree, self.time_zone)
         try:
-            entity = run(event.body, item, timestamp_ms, plan.identifiers(event, index))
+            entity = run(event.body, part.item, timestamp_ms, plan.identifiers(event, part.number))
         except FAILURES as error:
             return Trace(checked.row, None, _reason(error), read)
         return Trace(checked.row, _found(entity, checked.row.destination), read=read)
@@ -263,58 +258,16 @@ def _require_all_served(targets: Collection[str], served: Collection[str]) -> No
         )
 
 
-def _items(body: Mapping[str, Any], iterate: Path) -> list[Any]:
-    """The elements of the array that a mapping set iterates, nulls left out.
-
-    Raises:
-        WrongType: what stands there is no array.
-    """
-    value = _value_at(body, iterate.steps[:-1])
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise WrongType(f"{iterate} is {kind_of(value)}, not an array")
-    return [item for item in value if item is not None]
-
-
-def _holder(body: Mapping[str, Any], item: Any, mapping_set: MappingSet) -> Mapping[str, Any]:
-    """What holds ``customerIdentifiers``; an empty object when it is missing."""
-    path, iterate = mapping_set.identity, mapping_set.iterate
-    if path is None:
-        found = body.get("data") if iterate is None else item
-    elif iterate is not None and path.starts_with(iterate):
-        found = _value_at(item, path.steps[len(iterate) :])
-    else:
-        found = _value_at(body, path.steps)
-    return found if isinstance(found, Mapping) else {}
-
-
 def _read(
     checked: CheckedRow, mapping_set: MappingSet, body: Mapping[str, Any], item: Any
 ) -> tuple[tuple[str, Any], ...]:
     """The fields that a row reads, each once, with what stands there."""
-    iterate = mapping_set.iterate
-    found: dict[str, Any] = {}
-    for source in fields_of(checked.node):
-        path = source.path
-        if iterate is not None and path.starts_with(iterate):
-            found[str(path)] = _value_at(item, path.steps[len(iterate) :])
-        else:
-            found[str(path)] = _value_at(body, path.steps)
-    return tuple(found.items())
-
-
-def _value_at(value: Any, steps: tuple[Step, ...]) -> Any:
-    for position, step in enumerate(steps):
-        if step is EACH and isinstance(value, list):
-            return [_value_at(element, steps[position + 1 :]) for element in value]
-        if isinstance(value, Mapping) and isinstance(step, str):
-            value = value.get(step)
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-            value = value[step]
-        else:
-            return None
-    return value
+    return tuple(
+        {
+            str(source.path): found_at(source.path, mapping_set.iterate, body, item)
+            for source in fields_of(checked.node)
+        }.items()
+    )
 
 
 def _found(entity: Any, destination: Path) -> Any:

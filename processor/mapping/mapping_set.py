@@ -32,7 +32,7 @@ _SOURCE_TYPES = {
     "text/x.aep-xl": SourceType.EXPRESSION,
     "text/plain": SourceType.STATIC,
 }
-_OUR_KEYS = ("iterate", "identity")
+_OUR_KEYS = ("iterate", "identity", "merged", "when")
 _ADOBE_KEYS = frozenset(
     [
         "id",
@@ -110,13 +110,23 @@ class MappingSet:
     Attributes:
         file: as messages name it, such as ``pointsIssued/to-event.json``.
         iterate: array of which each element gives a message; `None`: the event gives one.
-        identity: object that holds ``customerIdentifiers``; `None`: ``data``, or the element.
+        identity: object that holds ``customerIdentifiers``, or identifiers themselves (its last
+            step says so); `None`: ``data``, or the element.
+        merged: identifiers of another customer who became this one.
+        when: what may not be null, else there is no message.
     """
 
     file: str
     rows: tuple[Row, ...]
     iterate: Path | None = None
     identity: Path | None = None
+    merged: Path | None = None
+    when: Path | None = None
+
+    def own_paths(self) -> Mapping[str, Path]:
+        """The paths of our own keys that are set, by key."""
+        paths = {key: getattr(self, key) for key in _OUR_KEYS}
+        return {key: path for key, path in paths.items() if path is not None}
 
 
 def load(file: File, *, tenant: str) -> tuple[MappingSet, list[Problem]]:
@@ -165,8 +175,7 @@ class _Reading:
         found = MappingSet(
             self._file,
             tuple(row for row in rows if row is not None),
-            self._own_path(document, "iterate"),
-            self._own_path(document, "identity"),
+            *(self._own_path(document, key) for key in _OUR_KEYS),
         )
         return found, self._problems
 

@@ -38,6 +38,32 @@ def test_the_customer_id_is_primary_and_the_others_are_ambiguous() -> None:
     }
 
 
+def test_a_merged_customer_joins_with_the_customer_id_alone() -> None:
+    identities = Identities(IdentitySettings())
+    merged = {"customerId": 5, "instore": {"email": "old@example.com", "mobile": "911234500001"}}
+
+    found = identities.identity_map(MEMBER, merged)
+
+    assert found["CapillaryCustomerId"] == [
+        {"id": "387979652", "authenticatedState": "authenticated", "primary": True},
+        {"id": "5", "authenticatedState": "authenticated", "primary": False},
+    ]
+    assert {**found, "CapillaryCustomerId": []} == {
+        **identities.identity_map(MEMBER),
+        "CapillaryCustomerId": [],
+    }
+
+
+def test_a_merged_customer_never_stands_for_one_who_is_unknown() -> None:
+    identities = Identities(IdentitySettings())
+    email_only = {"instore": {"email": "member@example.com"}}
+
+    with pytest.raises(Refused):
+        identities.identity_map({}, {"customerId": 5})
+    assert primaries(identities.identity_map(email_only, {"customerId": 5})) == ["Email"]
+    assert identities.identity_map(MEMBER, MEMBER) == identities.identity_map(MEMBER)
+
+
 def test_an_external_id_is_sent_where_its_namespace_is_set() -> None:
     identities = Identities(IdentitySettings(external_id="CRMID"))
 

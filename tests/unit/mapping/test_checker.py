@@ -123,7 +123,10 @@ def test_arrays_that_do_not_fit_each_other_are_refused(
         ({"iterate": "data.text"}, '"iterate": data.text is text, not an array'),
         ({"iterate": "data.lines[*].notes"}, "goes through one array only"),
         ({"identity": "data.text"}, '"identity" leads to no object'),
-        ({"identity": "data.lines[*]"}, '"identity" leads to many objects'),
+        ({"identity": "data.lines[*]"}, '"identity" leads to many values'),
+        ({"merged": "data.text"}, '"merged" leads to no object'),
+        ({"when": "data.lines[*].sku"}, '"when" leads to many values'),
+        ({"when": "data.txet"}, "\"when\": data has no field 'txet'"),
     ],
 )
 def test_the_paths_of_our_own_keys_are_checked(trial: Any, keys: Any, said: str) -> None:

@@ -98,7 +98,7 @@ def test_a_body_that_is_no_event_is_the_records_fault(trial: Any, data: Any) -> 
     event = Event("tried", {"eventName": "tried", "data": data})
 
     if data is None:
-        assert mapper.map(event, "event", None)[0] == ({"kind": "k"}, {})
+        assert mapper.map(event, "event", None)[0][:2] == ({"kind": "k"}, {})
     else:
         assert refusal(mapper, event).code is Code.MAPPING_TYPE
 
@@ -196,7 +196,7 @@ def test_the_holder_of_identifiers_is_data_unless_the_set_says_otherwise(
     missing = trial.mapper(row, identity="data.customerIdentifiers").map(event(), "event", None)
 
     assert plain[0].source == {"customerIdentifiers": who}
-    assert inner[0].source == who
+    assert inner[0].source == {"customerIdentifiers": who}
     assert missing[0].source == {}
 
 
@@ -209,6 +209,31 @@ def test_each_element_can_say_who_it_is_about(trial: Any, event: Any) -> None:
     lines = [{"sku": "A"}, {"sku": "B"}]
 
     assert [m.source for m in mapper.map(event(lines=lines), "event", None)] == lines
+
+
+def test_what_is_null_keeps_a_message_back(trial: Any, event: Any) -> None:
+    row = ("STATIC", "k", "k")
+    plain = trial.mapper(row, when="data.text")
+    each = trial.mapper(
+        ("ATTRIBUTE", "data.lines[*].sku", "sku"), iterate="data.lines", when="data.lines[*].sku"
+    )
+    lines = [{"sku": "A"}, {"sku": None}, {}, {"sku": "B"}]
+
+    assert len(plain.map(event(text=""), "event", None)) == 1
+    assert plain.map(event(text=None), "event", None) == []
+    assert [one.entity for one in each.map(event(lines=lines), "event", None)] == [
+        {"sku": "A"},
+        {"sku": "B"},
+    ]
+    assert each.explain(event(lines=lines), "event", None)[1][0].value == "B"
+
+
+def test_a_merged_customer_comes_along(trial: Any, event: Any) -> None:
+    mapper = trial.mapper(("STATIC", "k", "k"), merged="data.customerIdentifiers")
+    who = {"customerId": 5}
+
+    assert mapper.map(event(customerIdentifiers=who), "event", None)[0].merged == who
+    assert mapper.map(event(), "event", None)[0].merged == {}
 
 
 def test_targets_come_in_the_order_of_the_settings(trial: Any) -> None:
