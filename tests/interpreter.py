@@ -73,11 +73,17 @@ class Interpreter:
         rows: Sequence[CheckedRow],
         followed: Mapping[tuple[Step, ...], Path],
         iterate: Path | None,
+        when: Path | None = None,
     ) -> list[dict[str, Any]]:
         """What the rows make of the event, or of each element of the array they iterate."""
-        if iterate is None:
-            return [self.entity(rows, followed)]
-        return [self.entity(rows, followed, {iterate.steps: item}) for item in self.items(iterate)]
+        messages: list[Bound] = [{}]
+        if iterate is not None:
+            messages = [{iterate.steps: item} for item in self.items(iterate)]
+        return [
+            self.entity(rows, followed, bound)
+            for bound in messages
+            if when is None or self._field(when, bound) is not None
+        ]
 
     def items(self, iterate: Path) -> list[Any]:
         """The elements of the array that a mapping set iterates."""

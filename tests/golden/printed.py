@@ -21,6 +21,9 @@ IDS = ("eventId", "refId")
 
 
 def _settings() -> Settings:
+    targets = {
+        file.stem.removeprefix("to-") for file in sorted(builtin_directory().glob("*/to-*.json"))
+    }
     return Settings(
         kafka=KafkaSettings(bootstrap_servers="nowhere:1", topics=["events"]),
         ims=ImsSettings(client_id="client", client_secret=SecretStr("secret")),
@@ -29,7 +32,7 @@ def _settings() -> Settings:
             tenant="acme",
             targets={
                 name: TargetSettings(inlet_id=name, dataset_id=name, schema_id=name)
-                for name in ("event", "profile", "loyalty")
+                for name in sorted(targets)
             },
         ),
     )

@@ -5,6 +5,7 @@ import pytest
 from processor.errors import Refused
 from processor.mapping import shapes
 from processor.mapping.checker import check
+from processor.mapping.deletion import mappable
 from processor.mapping.mapper import Mapper
 from processor.mapping.mapping_set import load
 from processor.mapping.xdm_types import XdmTypes
@@ -44,8 +45,10 @@ def test_compiled_code_gives_what_reading_the_rows_gives(name: str, target: str)
             mapped = mapper.map(body, target, TIMESTAMP_MS)
         except Refused:
             continue
-        plain = Interpreter(body.body, TIMESTAMP_MS)
-        expected = plain.entities(rows, arrays_of(rows, mapping_set.iterate), mapping_set.iterate)
+        plain = Interpreter(mappable(body.body), TIMESTAMP_MS)
+        expected = plain.entities(
+            rows, arrays_of(rows, mapping_set.iterate), mapping_set.iterate, mapping_set.when
+        )
         assert [one.entity for one in mapped] == expected
         compared += 1
 
