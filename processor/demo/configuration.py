@@ -8,7 +8,7 @@ from processor.schemas.folder import builtin_directory
 
 CLIENT_ID, CLIENT_SECRET = "simulator-client", "simulator-secret"
 ORG_ID = "0A7D42FC5DB9D3360A495FD3@AdobeOrg"
-TARGETS = ("event", "loyalty", "profile")
+TARGETS = ("event", "loyalty", "profile", "tier")
 WRONG_PATTERN, RIGHT_PATTERN = "dd/MM/yyyy", "yyyy-MM-dd"
 CURED_EVENT = "pointsIssued"
 

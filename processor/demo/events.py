@@ -1,7 +1,7 @@
 """Invented Capillary events for the demo and for load: the same seed gives the same events."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 FIRST_NAMES = ("Asha", "Bruno", "Chen", "Dina", "Emeka", "Farah", "Goran", "Hana", "Ines", "Jonas")
@@ -18,11 +18,19 @@ ORG_ID = 51186
 BEGIN_MS = 1_750_000_000_000
 """2025-06-15; times of the events count up from here, so that they always lie in the past."""
 
-EVENT_NAMES = ("pointsIssued", "transactionAdded", "customerAdded")
+FEEDS: Mapping[str, tuple[str, ...]] = {
+    "pointsIssued": ("event", "loyalty"),
+    "transactionAdded": ("event",),
+    "customerAdded": ("event", "profile"),
+    "tierUpgraded": ("event", "tier"),
+}
+"""The kinds of events that are made, and the targets that each has a message for."""
+
+WEIGHTS = (60, 30, 6, 4)
 
 
 class SampleEvents:
-    """Makes events of the three kinds that are mapped.
+    """Makes events of the kinds in `FEEDS`, which feed every target.
 
     Args:
         seed: of everything that is drawn.
@@ -36,18 +44,19 @@ class SampleEvents:
         self._points: dict[int, int] = {}
 
     def mixed(self, count: int) -> Iterator[dict[str, Any]]:
-        """So many events: six of ten about points, three about purchases, one about customers."""
+        """So many events: six of ten about points, three about purchases, the rest the others."""
         for _ in range(count):
-            yield self.of(self._random.choices(EVENT_NAMES, weights=(6, 3, 1))[0])
+            yield self.of(self._random.choices(list(FEEDS), weights=WEIGHTS)[0])
 
     def of(self, name: str) -> dict[str, Any]:
-        """One event of this name (pointsIssued, transactionAdded or customerAdded)."""
+        """One event of this name, which is in `FEEDS`."""
         self._number += 1
         customer = 1 + self._random.randrange(self._customers)
         make = {
             "pointsIssued": self._points_issued,
             "transactionAdded": self._transaction_added,
             "customerAdded": self._customer_added,
+            "tierUpgraded": self._tier_upgraded,
         }[name]
         created_ms = BEGIN_MS + self._number * 1_000
         reference = f"{self._random.getrandbits(32):08x}"
@@ -135,4 +144,16 @@ class SampleEvents:
             "lastName": identifiers["lastName"],
             "enteredAt": created_ms,
             "enteredBy": self._store(),
+        }
+
+    def _tier_upgraded(self, customer: int, _created_ms: int) -> dict[str, Any]:
+        return {
+            "customerIdentifiers": self.identifiers(customer),
+            "triggeringActivity": {"name": "SlabUpgrade", "enteredBy": self._store()},
+            "loyaltyProgramDetails": PROGRAMME,
+            "loyaltyProgramId": PROGRAMME["id"],
+            "previousTierNumber": 1,
+            "upgradedTierNumber": 2,
+            "upgradeType": "STRATEGY",
+            "tierExpiryDate": "2026-06-30",
         }

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from confluent_kafka import Producer
 
-from processor.demo.events import SampleEvents
+from processor.demo.events import FEEDS, SampleEvents
 from processor.errors import TryAgain
 from processor.schemas import wire
 from processor.schemas.folder import SchemaFolder
@@ -145,19 +145,15 @@ class Topic:
         def add(target: str) -> None:
             expected.messages.setdefault(target, set()).add(event["eventId"])
 
-        match event["eventName"]:
-            case "pointsIssued":
-                add("event")
-                if event["data"]["regularPointsBreakup"]:
-                    expected.dead["mapping.expression"] += 1
-                    expected.balance(key, waits=event["eventId"])
-                else:
-                    expected.balance(key)
-                    add("loyalty")
-            case "transactionAdded":
-                add("event")
-            case _:
-                add("profile")
+        for target in FEEDS[event["eventName"]]:
+            if target != "loyalty":
+                add(target)
+            elif event["data"]["regularPointsBreakup"]:
+                expected.dead["mapping.expression"] += 1
+                expected.balance(key, waits=event["eventId"])
+            else:
+                expected.balance(key)
+                add(target)
 
     def _bad(self, expected: Expected) -> Iterable[_Sent]:
         """One after the other, some of each way to be wrong."""

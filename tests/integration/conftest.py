@@ -24,7 +24,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from processor.demo.events import SampleEvents
+from processor.demo.events import FEEDS, SampleEvents
 from processor.local import broker as brokers
 from processor.local import registry as registries
 from processor.local.broker import Broker, BrokerFiles
@@ -37,7 +37,7 @@ from processor.settings import SchemaRegistrySettings, SchemasSettings
 from tests.faults.tally import Tally, tally
 
 ORG_ID = "0A7D42FC5DB9D3360A495FD3@AdobeOrg"
-TARGETS = ("event", "loyalty", "profile")
+TARGETS = ("event", "loyalty", "profile", "tier")
 PRODUCE_TIMEOUT_S = 30.0
 READ_TIMEOUT_S = 20.0
 TAIL_LINES = 60
@@ -330,13 +330,6 @@ class Capillary:
             for target in FEEDS[event["eventName"]]:
                 expected.setdefault(target, set()).add(event["eventId"])
         return made, expected
-
-
-FEEDS = {
-    "pointsIssued": ("event", "loyalty"),
-    "transactionAdded": ("event",),
-    "customerAdded": ("profile",),
-}
 
 
 @pytest.fixture

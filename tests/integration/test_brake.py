@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import FEEDS
+from processor.demo.events import FEEDS
 
 LEAST = 10
 UNMAPPED = json.dumps({"eventName": "groupCreated"}).encode()

@@ -239,7 +239,7 @@ def test_the_demo_delivers_its_example_events(stack: Stack, eventually: Callable
         inlets = [message["inlet"] for message in received if message["accepted"]]
         return {inlet: inlets.count(inlet) for inlet in inlets}
 
-    eventually(lambda: accepted() == {"event": 4, "loyalty": 2, "profile": 1}, 60)
+    eventually(lambda: accepted() == {"event": 6, "loyalty": 2, "profile": 1, "tier": 1}, 60)
 
 
 def test_the_connector_for_a_real_platform_becomes_healthy(

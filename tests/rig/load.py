@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from confluent_kafka import KafkaError, Message, Producer
 
-from processor.demo.events import SampleEvents
+from processor.demo.events import FEEDS, SampleEvents
 from processor.errors import TryAgain
 from processor.local.broker import NO_LOGS
 from processor.record import Headers, Record
@@ -26,11 +26,6 @@ from tests.rig.history import Produced
 REFUSED_CUSTOMER = 900_001
 POISON_CUSTOMER = 900_002
 UNKNOWN_SCHEMA_ID = 9_999_999
-FEEDS = {
-    "pointsIssued": ("event", "loyalty"),
-    "transactionAdded": ("event",),
-    "customerAdded": ("profile",),
-}
 SPOIL_IDENTITIES = [
     {
         "scope": "batch",

@@ -13,7 +13,7 @@ from processor.local.registry import Registry
 from tests.rig.tcp_proxy import TcpProxy
 
 ORG_ID = "0A7D42FC5DB9D3360A495FD3@AdobeOrg"
-TARGETS = {"event": "none", "loyalty": "key", "profile": "key"}
+TARGETS = {"event": "none", "loyalty": "key", "profile": "key", "tier": "key"}
 """Inlets and their ordering."""
 
 

@@ -18,7 +18,8 @@ def test_messages_are_printed_for_people(command: Command) -> None:
     ran = command("map", str(EXAMPLE))
 
     assert ran.status == 0
-    assert ran.out.startswith("Target profile, _id 4647d7b7-")
+    assert ran.out.startswith("Target event, _id 4647d7b7-")
+    assert "Target profile, _id 4647d7b7-" in ran.out
     assert '"xdmEntity": {' in ran.out
     assert "placeholders" in ran.err
 
@@ -28,7 +29,8 @@ def test_messages_are_printed_for_programs(command: Command) -> None:
 
     lines = [json.loads(line) for line in ran.out.splitlines()]
     assert [(line["target"], line["index"], line["outcome"]) for line in lines] == [
-        ("profile", 0, "mapped")
+        ("event", 0, "mapped"),
+        ("profile", 0, "mapped"),
     ]
     assert set(lines[0]["message"]) == {"header", "body"}
     assert ran.err == ""
@@ -53,7 +55,7 @@ def test_explain_says_what_rows_did_and_shows_no_values(
 
 
 def test_elsewhere_than_on_a_terminal_each_row_is_one_line(command: Command) -> None:
-    ran = command("map", str(EXAMPLE), "--explain")
+    ran = command("map", str(EXAMPLE), "--explain", "--target", "profile")
 
     heading, *rows = ran.out.splitlines()
     assert heading.split("\t") == [
@@ -140,7 +142,7 @@ def test_a_rule_of_many_fields_says_what_stands_in_each_and_which_are_missing(
 
 
 def test_values_are_shown_when_asked_for(command: Command) -> None:
-    ran = command("map", str(EXAMPLE), "--explain", "--json", "--reveal")
+    ran = command("map", str(EXAMPLE), "--target", "profile", "--explain", "--json", "--reveal")
 
     line = json.loads(ran.out)
     assert '"Asha"' in {row["result"] for row in line["rows"]}
@@ -154,7 +156,8 @@ def test_a_refused_event_exits_with_3_and_says_why(command: Command, tmp_path: P
     file = tmp_path / "event.json"
     file.write_text(json.dumps(event))
 
-    people, programs = command("map", str(file)), command("map", str(file), "--json")
+    people = command("map", str(file))
+    programs = command("map", str(file), "--target", "profile", "--json")
 
     assert people.status == programs.status == 3
     assert "mapping.no_identity at /data/customerIdentifiers" in people.err
@@ -169,7 +172,8 @@ def test_violations_are_said_in_adobes_words(command: Command, tmp_path: Path) -
     file = tmp_path / "event.json"
     file.write_text(json.dumps(event))
 
-    people, programs = command("map", str(file)), command("map", str(file), "--json")
+    people = command("map", str(file))
+    programs = command("map", str(file), "--target", "profile", "--json")
 
     assert people.status == 3
     assert "#/personalEmail/address" in people.err
@@ -188,7 +192,7 @@ def test_an_undecodable_event_exits_with_3(command: Command, tmp_path: Path) -> 
 
 def test_a_filtered_event_is_no_failure(command: Command, tmp_path: Path) -> None:
     file = tmp_path / "event.json"
-    file.write_text('{"eventName": "tierRenewed", "orgId": 1, "createdAt": 1, "data": {}}')
+    file.write_text('{"eventName": "groupCreated", "orgId": 1, "createdAt": 1, "data": {}}')
 
     people, programs = command("map", str(file)), command("map", str(file), "--json")
 

@@ -166,12 +166,12 @@ def test_a_target_that_no_mapping_set_serves_is_refused(trial: Any) -> None:
     from processor.schemas.folder import SchemaFolder
     from processor.settings import MappingSettings, SchemasSettings
 
-    with pytest.raises(Misconfigured, match="No event has a mapping set for: tier"):
+    with pytest.raises(Misconfigured, match="No event has a mapping set for: badges"):
         Mapper(
             SchemaFolder.load(SchemasSettings()),
             MappingSettings(),
             tenant="acme",
-            targets=["event", "tier"],
+            targets=["event", "badges"],
         )
 
 

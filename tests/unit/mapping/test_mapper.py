@@ -249,7 +249,7 @@ def test_targets_come_in_the_order_of_the_settings(trial: Any) -> None:
     )
 
     assert mapper.targets_of("pointsIssued") == ("loyalty", "event")
-    assert mapper.targets_of("customerAdded") == ("profile",)
+    assert mapper.targets_of("customerAdded") == ("profile", "event")
     assert mapper.targets_of("nobodyKnowsIt") == ()
 
 

@@ -48,8 +48,8 @@ def test_one_target_can_be_looked_at_alone() -> None:
 
 
 def test_a_target_that_does_not_exist_is_named() -> None:
-    with pytest.raises(Misconfigured, match=r"no target tier\. The targets are: event, loyalty"):
-        Workbench(target="tier")
+    with pytest.raises(Misconfigured, match=r"no target badges\. The targets are: event, loyalty"):
+        Workbench(target="badges")
 
 
 @pytest.mark.parametrize("framed", [False, True])
@@ -101,7 +101,7 @@ def test_an_undecodable_event_is_refused_with_its_code(workbench: Workbench) -> 
 
 def test_a_documented_event_without_a_mapping_is_filtered(workbench: Workbench) -> None:
     outcome = workbench.run(
-        b'{"eventName": "tierUpgraded", "orgId": 1, "createdAt": 1, "data": {}}'
+        b'{"eventName": "groupCreated", "orgId": 1, "createdAt": 1, "data": {}}'
     )
 
     assert not outcome.bad
