@@ -60,7 +60,7 @@ def violation(capillary: Any) -> dict[str, Any]:
 
 
 def refused(capillary: Any) -> dict[str, Any]:
-    event = capillary.events.of("customerAdded")
+    event = capillary.events.of("transactionAdded")
     event["data"]["customerIdentifiers"] = {"customerId": REFUSED_CUSTOMER}
     record: dict[str, Any] = capillary.record(event)
     return record
@@ -83,7 +83,7 @@ CAUSES: Mapping[str, tuple[Callable[[Any], dict[str, Any]], str, str, set[str]]]
     "event.unknown": (unknown_event, "VALUE_CONVERTER", "", set()),
     "mapping.no_identity": (no_identity, "TRANSFORMATION", "event", DECODED),
     "gate.violation": (violation, "TRANSFORMATION", "event", DECODED),
-    "delivery.refused": (refused, "TASK_PUT", "profile", DECODED | {"processor.http.status"}),
+    "delivery.refused": (refused, "TASK_PUT", "event", DECODED | {"processor.http.status"}),
 }
 
 

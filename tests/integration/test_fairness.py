@@ -64,10 +64,11 @@ def test_a_target_in_trouble_does_not_starve_what_does_not_need_it(
 
     produce(topic, free, partition=1)
 
-    arrives(for_event)
+    free_ids = for_event["event"]
+    eventually(lambda: free_ids <= {one["_id"] for one in simulator.accepted("event")})
     assert running.metric("processor_records_in_flight") < MANY - 500, "the stuck one rests"
     simulator.faults_over()
-    arrives(for_event | for_profile)
+    arrives({**for_profile, "event": free_ids | for_profile["event"]})
     eventually(lambda: running.metric("processor_records_in_flight") == 0)
     assert running.metric("processor_records_dead_lettered_total") == 0
     assert balanced(running)

@@ -99,7 +99,7 @@ def test_the_walk_through(
     got = counted(simulator)
     assert {target: set(ids) for target, ids in got.items()} == expected
     assert {count for ids in got.values() for count in ids.values()} == {1}
-    assert (before, sum(map(len, got.values()))) == (30, 90)
+    assert (before, sum(map(len, got.values()))) == (40, 100)
 
 
 def test_what_is_said_has_to_be_printed() -> None:
