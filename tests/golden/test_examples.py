@@ -15,6 +15,7 @@ from processor.experience_platform.gate import Gate
 from processor.experience_platform.identity import Identities
 from processor.mapping.mapper import Mapper
 from processor.record import Event, Record
+from processor.schemas.catalogue import DOCUMENTED_EVENTS
 from processor.schemas.decoder import Decoder
 from processor.schemas.folder import SchemaFolder, builtin_directory
 from processor.settings import (
@@ -73,6 +74,47 @@ def made(mapper: Mapper, event: Event, target: str) -> list[dict[str, Any]]:
     for index, one in enumerate(mapped):
         enricher.enrich(event, one, index=index, count=len(mapped))
     return [one.entity for one in mapped]
+
+
+def test_every_event_of_the_integration_and_the_rewards_is_mapped() -> None:
+    integration = {
+        *("pointsIssued", "pointsRedeemed", "pointsExpired", "pointsExpiryReminder"),
+        *("pointsExpiryChange", "tierUpgraded", "tierDowngraded", "tierRenewed"),
+        *("tierDowngradeReminder", "customerAdded", "customerUpdated", "transactionAdded"),
+        *("transactionUpdated", "promotionEarned"),
+    }
+    rewards = {
+        *("rewardIssued", "CouponIssue", "CouponRedeem", "badgeEarned", "loyaltyCustomerMerge"),
+    }
+
+    assert set(FOLDER.events) == integration | rewards
+    assert set(FOLDER.events) <= DOCUMENTED_EVENTS
+    assert all("event" in event.xdm for event in FOLDER.events.values())
+
+
+def test_whatever_is_not_promised_may_be_missing() -> None:
+    """In a schema that evolves, a field without a default breaks the readers of old records."""
+    promised = {"eventName", "orgId", "createdAt", "data"}
+
+    for name, event in FOLDER.events.items():
+        assert {f["name"] for f in event.avro["fields"] if "default" not in f} == promised
+        (data,) = (f["type"] for f in event.avro["fields"] if f["name"] == "data")
+        for field in fields_inside(data):
+            assert (field["type"][0], field["default"]) == ("null", None), (name, field["name"])
+            assert field["doc"].endswith("."), (name, field["name"])
+
+
+def fields_inside(schema: Any) -> Iterable[Mapping[str, Any]]:
+    """Every field of a schema, those of inner records too."""
+    if isinstance(schema, list):
+        for branch in schema:
+            yield from fields_inside(branch)
+    elif isinstance(schema, Mapping):
+        for field in schema.get("fields", ()):
+            yield field
+            yield from fields_inside(field["type"])
+        for inner in ("items", "values"):
+            yield from fields_inside(schema.get(inner))
 
 
 def test_there_are_several_examples_of_every_event() -> None:

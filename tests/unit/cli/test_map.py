@@ -72,10 +72,17 @@ def test_elsewhere_than_on_a_terminal_each_row_is_one_line(command: Command) -> 
 
 
 def test_each_row_says_what_it_reads_its_rule_and_its_result(command: Command) -> None:
-    masked = json.loads(command("map", str(EXAMPLE), "--target", "profile", "--explain", "--json").out)["rows"]
-    shown = json.loads(command("map", str(EXAMPLE), "--target", "profile", "--explain", "--json", "--reveal").out)["rows"]
+    masked = json.loads(
+        command("map", str(EXAMPLE), "--target", "profile", "--explain", "--json").out
+    )["rows"]
+    shown = json.loads(
+        command("map", str(EXAMPLE), "--target", "profile", "--explain", "--json", "--reveal").out
+    )["rows"]
     table = [
-        line.split("\t") for line in command("map", str(EXAMPLE), "--target", "profile", "--explain").out.splitlines()
+        line.split("\t")
+        for line in command(
+            "map", str(EXAMPLE), "--target", "profile", "--explain"
+        ).out.splitlines()
     ]
 
     number = next(i for i, row in enumerate(masked) if "data.firstName" in row["source"])
