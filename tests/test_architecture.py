@@ -18,9 +18,9 @@ ORDER = (
     "mapping",
     "experience_platform",
     "kafka",
-    "admin",  # above the connector, which it knows only by a Protocol
     "connector",
     "operations",
+    "admin",
     "simulator",
     "local",
     "demo",

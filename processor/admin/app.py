@@ -1,7 +1,5 @@
 """What the admin server answers: is the worker alive, is it ready, how is it doing."""
 
-from typing import Protocol
-
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -10,28 +8,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from processor.admin.limits import BoundedBodies
+from processor.connector.status import Health
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
-class WorkerView(Protocol):
-    """What the admin server asks the running connector. Every call returns at once."""
-
-    def live(self) -> bool:
-        """Whether the process does its work; False asks the platform to restart it."""
-        ...
-
-    def ready(self) -> tuple[bool, list[str]]:
-        """Whether records are carried, and if not, why: words without addresses or names."""
-        ...
-
-    def metrics(self) -> bytes:
-        """All metrics in Prometheus' text format."""
-        ...
-
-
-def create_app(worker: WorkerView) -> Starlette:
+def create_app(worker: Health) -> Starlette:
     """The application over this worker."""
 
     async def livez(_request: Request) -> Response:

@@ -10,13 +10,14 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from processor.admin.app import WorkerView, create_app
+from processor.admin.app import create_app
 from processor.admin.limits import (
     HEADER_TIMEOUT_S,
     KEEP_ALIVE_S,
     MAX_CONNECTIONS,
     MAX_HEADER_BYTES,
 )
+from processor.connector.status import Health
 from processor.errors import Misconfigured
 
 _BACKLOG = 128
@@ -38,7 +39,7 @@ class AdminServer:
         self,
         host: str,
         port: int,
-        worker: WorkerView,
+        worker: Health,
         *,
         app: ASGIApp | None = None,
         header_timeout_s: float = HEADER_TIMEOUT_S,

@@ -1,5 +1,7 @@
 """``processor run``: the connector itself."""
 
+from functools import partial
+
 import typer
 
 from processor.cli.app import Config, open_settings
@@ -17,6 +19,8 @@ def run(config: Config = None) -> None:
     when the drain deadline passed, with 130 at a second signal.
     """
     settings = open_settings(config)
+    from processor.admin.server import AdminServer
     from processor.connector import supervisor
 
-    raise typer.Exit(supervisor.run(settings))
+    serve = partial(AdminServer, settings.admin.host, settings.admin.port)
+    raise typer.Exit(supervisor.run(settings, serve))

@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -19,7 +19,6 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 import processor
-from processor.admin.server import AdminServer
 from processor.connector import task_process
 from processor.connector.assembly import shaping
 from processor.connector.backoff import Backoff
@@ -29,6 +28,7 @@ from processor.connector.judge import Kind
 from processor.connector.last_words import Slate
 from processor.connector.ledger import ReleaseReason
 from processor.connector.quarantine import Deaths
+from processor.connector.status import Health, Server
 from processor.connector.task import State
 from processor.connector.vigil import Vigil
 from processor.kafka.property_check import check_properties
@@ -69,7 +69,11 @@ class Child:
     vigil: Vigil | None = None
 
 
-def run(settings: Settings) -> int:
+Serve = Callable[[Health], Server]
+"""Makes what answers for a worker over HTTP."""
+
+
+def run(settings: Settings, serve: Serve) -> int:
     """Run the connector until SIGTERM or SIGINT; the exit status of ``processor run``.
 
     0: drained and committed. 1: the drain deadline passed, or a task had failed. 130: a second
@@ -81,11 +85,11 @@ def run(settings: Settings) -> int:
     """
     shaping(settings)
     check_properties(settings.kafka)
-    return asyncio.run(Supervisor(settings).run())
+    return asyncio.run(Supervisor(settings).run(serve))
 
 
 class Supervisor:
-    """Keeps ``tasks_max`` tasks alive; a :class:`processor.admin.server.WorkerView`."""
+    """Keeps ``tasks_max`` tasks alive; a :class:`processor.connector.status.Health`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -96,9 +100,9 @@ class Supervisor:
         self._holds = Holds(settings, self._let_go)
         self._deaths = Deaths()
 
-    async def run(self) -> int:
+    async def run(self, serve: Serve) -> int:
         """Run until a signal; see :func:`run`."""
-        admin = AdminServer(self._settings.admin.host, self._settings.admin.port, self)
+        admin = serve(self)
         await admin.start()
         self._holds.start(f"{socket.gethostname()}:{admin.port}")
         self._obey_signals()
