@@ -80,7 +80,8 @@ class Ownership:
         Of a partition only one order is on its way. When a connection breaks, librdkafka sends what
         was not answered once more, after what was ordered since: an older order would set the
         offset back. So later ones are left for the next time. With ``wait`` there may be none: the
-        newest is then ordered twice, the second time when no older one can come behind it.
+        newest then waits until the older one has been sent again, and is ordered once more after
+        as long again, in case the connection broke a second time.
 
         Args:
             consumer: whose group commits.
@@ -95,6 +96,8 @@ class Ownership:
         if not wait:
             free = {p: m for p, m in ours.items() if p not in unanswered}
             return self._commit(consumer, free, wait=False)
+        if unanswered:
+            time.sleep(SENT_AGAIN_S)
         acknowledged = self._commit(consumer, ours, wait=True)
         if acknowledged and unanswered:
             time.sleep(SENT_AGAIN_S)

@@ -18,10 +18,17 @@ ONE, OTHER = TopicPartition("t", 0), TopicPartition("t", 1)
 
 
 class Broken:
-    """A consumer whose connection broke: what it ordered is sent again, a second after the next."""
+    """A consumer whose connection broke: what it ordered is sent again, later than the next.
+
+    Attributes:
+        taken: offsets of partition 0, as the broker took them one after the other.
+        breaks: how often the connection breaks before what is sent again arrives.
+    """
 
     def __init__(self) -> None:
         self.committed: dict[int, int] = {}
+        self.taken: list[int] = []
+        self.breaks = 1
         self.ordered: list[tuple[int, int]] = []
         self.unanswered: list[KafkaPartition] = []
         self.broken = False
@@ -37,11 +44,15 @@ class Broken:
 
     def sleep(self, seconds: float) -> None:
         self.now_s += seconds
-        self._take(self.unanswered)
+        self.breaks -= 1
+        if self.breaks <= 0:
+            self._take(self.unanswered)
+            self.unanswered = []
 
     def _take(self, offsets: Sequence[KafkaPartition]) -> None:
         for place in offsets:
             self.committed[place.partition] = place.offset
+            self.taken += [place.offset] if place.partition == 0 else []
 
 
 @pytest.fixture
@@ -84,7 +95,7 @@ def test_a_partition_whose_commit_is_not_answered_is_left_for_the_next_time(
     assert consumer.ordered[-1] == (0, 8)
 
 
-def test_the_last_commit_stands_though_an_older_one_is_sent_again_behind_it(
+def test_the_last_commit_waits_until_an_older_one_has_been_sent_again(
     consumer: Broken, commit: Commit
 ) -> None:
     consumer.broken = True
@@ -93,8 +104,20 @@ def test_the_last_commit_stands_though_an_older_one_is_sent_again_behind_it(
     assert commit({ONE: 8, OTHER: 4}, wait=True)
 
     assert consumer.committed == {0: 8, 1: 4}
+    assert consumer.taken == sorted(consumer.taken) == [5, 8, 8]
+
+
+def test_the_last_commit_stands_though_the_connection_breaks_twice(
+    consumer: Broken, commit: Commit
+) -> None:
+    consumer.broken, consumer.breaks = True, 2
+    commit({ONE: 5})
+
+    assert commit({ONE: 8, OTHER: 4}, wait=True)
+
+    assert consumer.committed == {0: 8, 1: 4}
     assert consumer.ordered == [(0, 5), (0, 8), (1, 4), (0, 8)]
-    assert consumer.now_s == SENT_AGAIN_S
+    assert consumer.now_s == 2 * SENT_AGAIN_S
 
 
 def test_when_all_is_answered_the_last_commit_is_made_once(
