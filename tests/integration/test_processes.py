@@ -1,8 +1,11 @@
 """Real processes, really killed: nothing is lost, and a clean stop repeats nothing."""
 
+import contextlib
 import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +104,26 @@ def test_a_second_signal_ends_at_once_and_what_was_open_comes_again(
     simulator.faults_over()
     connector(settings)
     arrives(expected, once=False)
+
+
+def test_a_signal_while_the_connector_still_reads_its_settings_is_a_clean_stop(
+    tmp_path: Path, eventually: Any
+) -> None:
+    settings = tmp_path / "processor.toml"
+    os.mkfifo(settings)
+    starting = subprocess.Popen([sys.executable, "-m", "processor", "run", "--config", settings])
+    with contextlib.ExitStack() as held:
+
+        def it_reads() -> bool:
+            with contextlib.suppress(OSError):
+                held.callback(os.close, os.open(settings, os.O_WRONLY | os.O_NONBLOCK))
+                return True
+            return False
+
+        eventually(it_reads)
+        starting.terminate()
+
+        assert starting.wait(30) == 0
 
 
 def test_a_task_that_dies_is_started_again(

@@ -282,7 +282,19 @@ class Index:
                 found.append(f"{row.what} {row.instance}")
             elif here and row.what != "assigned" and self.during("kafka", row.at_ms):
                 found.append(f"{row.what} without a commit {row.instance}")
+            elif here and self.during("kafka", row.at_ms) and (others := self._others(row)):
+                found.append(f"given away unheard by {', '.join(others)}")
         return found
+
+    def _others(self, row: Owned) -> list[str]:
+        """Who else held the partition when it was assigned: they had not heard that it was gone."""
+        return [
+            window.instance
+            for window in self.windows
+            if window.place == (row.topic, row.partition)
+            and window.instance != row.instance
+            and window.during.begin_ms < row.at_ms < window.during.end_ms
+        ]
 
     def during(self, effect: str, at_ms: float, slack_ms: float = 5_000.0) -> bool:
         """Whether a fault with this effect was on, or had just been."""

@@ -1,6 +1,7 @@
 """Invariants of what was committed, by whom, and what it meant: I2-I4, I19, I22, I23 (pure)."""
 
 import math
+import signal
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import combinations, pairwise
@@ -28,6 +29,9 @@ RECONNECT_MS = 10_000.0
 EXIT_CODES = {"kill": {-9}, "term": {0, 1}, "term_twice": {0, 1, 130}}
 """By what was done; a single SIGTERM without trouble ends with 0, unless its time runs out, as it
 may while a message that gets 500 has no verdict: that takes others that are accepted."""
+
+NOT_YET_PYTHON_MS = 1_000.0
+"""So soon after its start a busy machine's process may not obey signals yet; it holds nothing."""
 
 TROUBLE = ("crash", "freeze", "kafka", "answers", "outage", "refusing", "tokens")
 
@@ -121,6 +125,9 @@ def i19_exit_codes(index: Index) -> Found:
         in_time = exit_.at_ms - exit_.since_ms < index.setup.drain_s * 1000
         if exit_.how == "term" and in_time and not troubled:
             allowed = {0}
+        life = index.lives.get(exit_.instance)
+        if life is not None and exit_.since_ms - life.begin_ms < NOT_YET_PYTHON_MS:
+            allowed = allowed | {-signal.SIGTERM}
         if exit_.code not in allowed:
             problems.append(f"{exit_.instance} ended with {exit_.code} ({exit_.how})")
         elif exit_.code == 0 and exit_.how == "term":

@@ -1,5 +1,6 @@
 """Each invariant is broken by a history made to break it: the checker is not empty."""
 
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -472,6 +473,8 @@ def test_an_empty_history_proves_nothing() -> None:
 
 REVOKED_OPEN = Owned(instance="c.1", topic="t", partition=0, at_ms=600.0, what="revoked", open=1)
 
+GIVEN_AWAY = Owned(instance="c.2", topic="t", partition=0, at_ms=600.0, what="assigned")
+
 STOPPED = Owned(instance="c.1", topic="t", partition=0, at_ms=600.0, what="stopped")
 
 
@@ -484,6 +487,8 @@ STOPPED = Owned(instance="c.1", topic="t", partition=0, at_ms=600.0, what="stopp
         ([REVOKED_OPEN], True),
         ([STOPPED], False),
         ([STOPPED, *fault(9, 500.0, 580.0, "kafka link reset", "outage", "kafka")], True),
+        ([GIVEN_AWAY, *fault(9, 500.0, 580.0, "kafka link reset", "outage", "kafka")], True),
+        ([GIVEN_AWAY], False),
         ([Taskdeath(instance="c.1", at_ms=600.0, status=-9)], True),
         (fault(9, 600.0, 650.0, "aep link reset", "outage", "answers"), True),
         (fault(9, 600.0, 650.0, "aep 503", "outage", "refusing"), False),
@@ -513,6 +518,19 @@ def test_a_stop_ends_with_1_only_when_its_time_ran_out_or_there_was_trouble(
     on = fault(9, since_ms + 100, since_ms + 200, "trouble", *trouble) if trouble else []
 
     assert broken([*rows, *on]) == (set() if allowed else {"I19"})
+
+
+@pytest.mark.parametrize(("lived_ms", "allowed"), [(900, True), (1_100, False)])
+def test_only_a_process_that_had_hardly_begun_ends_by_the_signal_itself(
+    lived_ms: int, allowed: bool
+) -> None:
+    since_ms = 10_000.0
+    started = Started(instance="c.9", at_ms=since_ms - lived_ms)
+    ended = Exit(
+        instance="c.9", at_ms=since_ms + 50, code=-signal.SIGTERM, how="term", since_ms=since_ms
+    )
+
+    assert broken([*clean(), started, ended]) == (set() if allowed else {"I19"})
 
 
 def test_undecided_letters_may_stand_beside_an_acceptance_that_nobody_told() -> None:
