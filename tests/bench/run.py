@@ -30,7 +30,7 @@ from processor.local.ports import LOOPBACK, free_port, is_listening
 from processor.local.process import Process
 from processor.local.programs import ConnectorProcess, clean_environment
 from processor.local.registry import Registry
-from tests.bench import letters
+from tests.bench import letters, mapping
 from tests.bench.load import Load
 from tests.bench.measure import Sink, peak_mb
 from tests.bench.ordering import PARTITIONS_ORDERED, Ordered, compare_orderings
@@ -389,6 +389,12 @@ def options() -> argparse.Namespace:
         type=int,
         help="instead: how fast so many dead letters are looked at, such as 1000000",
     )
+    parser.add_argument(
+        "--steps-s",
+        default=0.2,
+        type=float,
+        help="seconds for each step of a record, measured first as `make steps` does; 0: not",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     return parser.parse_args()
 
@@ -400,6 +406,8 @@ def main() -> None:
         if chosen.letters:
             letters.main(chosen, Path(directory))
             return
+        if chosen.steps_s and not chosen.ordering:
+            mapping.measured(chosen.steps_s)
         figures = run(chosen, Path(directory))
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n")
