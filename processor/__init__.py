@@ -12,7 +12,7 @@ A record's journey, and where each step lives::
     connector.ledger        which offsets have ended, and so may be committed
     connector.task          the loop around all that; connector.supervisor keeps tasks alive
 
-Beside it stand `operations` (what people ask for), `admin` (health and metrics), `simulator` and
+Beside it stand `operations` (what people ask for), `admin` (HTTP), `simulator` and
 `local` (real parts on loopback), `demo` and `cli`. ``docs/architecture.md`` says more.
 """
 

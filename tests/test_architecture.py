@@ -37,7 +37,7 @@ nothing of the product but how to start it."""
 ANYWHERE = ("",)
 MAY_IMPORT = {
     "aiolimiter": ("connector",),
-    "anyio": ("connector",),
+    "anyio": ("connector", "admin"),
     "annotated_types": ("settings",),
     "confluent_kafka": ("kafka", "operations", "local", "demo"),
     "fastavro": ("schemas",),

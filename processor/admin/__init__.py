@@ -1,1 +1,1 @@
-"""The admin server: health and metrics of the running connector."""
+"""The admin server: Kafka Connect's REST API for the one connector, health and metrics."""

@@ -1,58 +1,61 @@
-"""What the admin server answers: is the worker alive, is it ready, how is it doing."""
+"""The admin application: every route, behind its guard."""
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from processor.admin.limits import BoundedBodies
-from processor.connector.status import Health
+from processor.admin.access import Access
+from processor.admin.answers import HANDLERS
+from processor.admin.blocking import Blocking
+from processor.admin.connect.connectors import Connectors
+from processor.admin.connect.kafka import Kafka, RealKafka
+from processor.admin.connect.root import Root
+from processor.admin.health import connect_health, health_routes
+from processor.admin.limits import BoundedBodies, Paced, Slots
+from processor.admin.login import Login
+from processor.admin.routes import AdminRoute, WithoutTrailingSlash, guarded
+from processor.connector.status import Health, Worker
+from processor.settings import Settings
 
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+def admin_routes(
+    worker: Health, settings: Settings, access: Access, kafka: Kafka
+) -> list[AdminRoute]:
+    """Everything that can be asked for, with what it needs."""
+    routes = [*health_routes(worker), *Login(access).routes()]
+    if isinstance(worker, Worker):
+        blocking = Blocking()
+        routes += [
+            connect_health(worker),
+            *Root(kafka, blocking).routes(),
+            *Connectors(worker, settings).routes(),
+        ]
+    return routes
 
 
-def create_app(worker: Health) -> Starlette:
-    """The application over this worker."""
+def create_app(
+    worker: Health,
+    settings: Settings,
+    access: Access | None = None,
+    kafka: Kafka | None = None,
+) -> Starlette:
+    """The application over this worker.
 
-    async def livez(_request: Request) -> Response:
-        live = worker.live()
-        return _answer(200 if live else 503, {"status": "live" if live else "stuck"})
-
-    async def readyz(_request: Request) -> Response:
-        ready, reasons = worker.ready()
-        if ready:
-            return _answer(200, {"status": "ready"})
-        return _answer(503, {"status": "not ready", "reasons": reasons})
-
-    async def metrics(_request: Request) -> Response:
-        return Response(worker.metrics(), media_type=METRICS_TYPE, headers=_HEADERS)
-
-    return Starlette(
-        routes=[
-            Route("/livez", livez),
-            Route("/readyz", readyz),
-            Route("/metrics", metrics),
+    Args:
+        worker: whom to ask. One that only tells its health has only the routes of that.
+        settings: shown, masked; say who may do what.
+        access: made of the settings unless given.
+        kafka: likewise.
+    """
+    access = Access(settings.admin) if access is None else access
+    kafka = RealKafka(settings) if kafka is None else kafka
+    app = Starlette(
+        routes=guarded(admin_routes(worker, settings, access, kafka), access, Slots()),
+        middleware=[
+            Middleware(Paced),
+            Middleware(BoundedBodies),
+            Middleware(WithoutTrailingSlash),
         ],
-        middleware=[Middleware(BoundedBodies)],
-        exception_handlers={HTTPException: _refused, Exception: _failed},
+        exception_handlers=HANDLERS,
     )
-
-
-def _answer(status: int, body: dict[str, object]) -> JSONResponse:
-    return JSONResponse(body, status_code=status, headers=_HEADERS)
-
-
-async def _refused(_request: Request, error: Exception) -> Response:
-    """Kafka Connect's shape of an error."""
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    detail = error.detail if isinstance(error, HTTPException) else "Internal error."
-    headers = {**_HEADERS, **(getattr(error, "headers", None) or {})}
-    body = {"error_code": status, "message": detail}
-    return JSONResponse(body, status_code=status, headers=headers)
-
-
-async def _failed(_request: Request, _error: Exception) -> Response:
-    return _answer(500, {"error_code": 500, "message": "Internal error; the log says more."})
+    app.router.redirect_slashes = False
+    return app

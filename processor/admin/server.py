@@ -10,8 +10,11 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from processor.admin.access import Access
 from processor.admin.app import create_app
 from processor.admin.limits import (
+    CROWDED,
+    CROWDED_TIMEOUT_S,
     HEADER_TIMEOUT_S,
     KEEP_ALIVE_S,
     MAX_CONNECTIONS,
@@ -19,17 +22,17 @@ from processor.admin.limits import (
 )
 from processor.connector.status import Health
 from processor.errors import Misconfigured
+from processor.settings import Settings
 
 _BACKLOG = 128
 _STOP_S = 3
 
 
 class AdminServer:
-    """Health and metrics over HTTP, from `start` to `stop`.
+    """The connector over HTTP, from `start` to `stop`.
 
     Args:
-        host: address to listen on.
-        port: TCP port; 0 takes a free one, see `port`.
+        settings: say where to listen (port 0 takes a free one, see `port`) and who may do what.
         worker: whom to ask.
         app: another application than the one over `worker`.
         header_timeout_s: how long the head of a request may take to arrive.
@@ -37,16 +40,16 @@ class AdminServer:
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        settings: Settings,
         worker: Health,
         *,
         app: ASGIApp | None = None,
         header_timeout_s: float = HEADER_TIMEOUT_S,
     ) -> None:
-        self._host = host
-        self._port = port
-        self._app = create_app(worker) if app is None else app
+        self._host = settings.admin.host
+        self._port = settings.admin.port
+        self._access = Access(settings.admin)
+        self._app = create_app(worker, settings, self._access) if app is None else app
         self._header_timeout_s = header_timeout_s
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -60,8 +63,9 @@ class AdminServer:
         """Listen, and answer from now on.
 
         Raises:
-            Misconfigured: the address is not ours or the port is occupied.
+            Misconfigured: the address is not ours, the port is occupied, or a token cannot be read.
         """
+        self._access.check()
         listener = _listener(self._host, self._port)
         self._port = listener.getsockname()[1]
         config = uvicorn.Config(
@@ -129,7 +133,9 @@ class _Impatient(H11Protocol):
         if cycle is not None and not cycle.response_complete:
             self._unwatch()
         elif self._waiting is None:
-            self._waiting = self.loop.call_later(self.timeout_s, self.transport.close)
+            crowded = len(self.connections) > CROWDED
+            limit_s = min(self.timeout_s, CROWDED_TIMEOUT_S) if crowded else self.timeout_s
+            self._waiting = self.loop.call_later(limit_s, self.transport.close)
 
     def _unwatch(self) -> None:
         if self._waiting is not None:

@@ -22,5 +22,4 @@ def run(config: Config = None) -> None:
     from processor.admin.server import AdminServer
     from processor.connector import supervisor
 
-    serve = partial(AdminServer, settings.admin.host, settings.admin.port)
-    raise typer.Exit(supervisor.run(settings, serve))
+    raise typer.Exit(supervisor.run(settings, partial(AdminServer, settings)))

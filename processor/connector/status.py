@@ -6,7 +6,7 @@ The states are Kafka Connect's, so that whoever reads its REST API can read ours
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from processor.connector.heartbeat import Waiting
 
@@ -78,6 +78,7 @@ class Health(Protocol):
         ...
 
 
+@runtime_checkable
 class Worker(Health, Protocol):
     """What is asked of the running connector, and what it can be told.
 

@@ -2,7 +2,9 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -10,40 +12,16 @@ import pytest
 from processor.admin.limits import MAX_BODY_BYTES, MAX_HEADER_BYTES, BoundedBodies
 from processor.admin.server import AdminServer
 from processor.errors import Misconfigured
+from processor.settings import Settings
 
 HOST = "127.0.0.1"
 
-Serve = Callable[["Worker"], Awaitable[AdminServer]]
-
-
-class Worker:
-    """A worker whose state the test sets."""
-
-    def __init__(self) -> None:
-        self.is_live = True
-        self.reasons: list[str] = []
-        self.broken = False
-
-    def live(self) -> bool:
-        return self.is_live
-
-    def ready(self) -> tuple[bool, list[str]]:
-        return not self.reasons, self.reasons
-
-    def metrics(self) -> bytes:
-        if self.broken:
-            raise ValueError("canary")
-        return b"processor_records_in_flight 0\n"
+MakeSettings = Callable[..., Settings]
 
 
 @pytest.fixture
-def worker() -> Worker:
-    return Worker()
-
-
-@pytest.fixture
-async def server(worker: Worker) -> AsyncIterator[AdminServer]:
-    running = AdminServer(HOST, 0, worker)
+async def server(worker: Any, settings: MakeSettings) -> AsyncIterator[AdminServer]:
+    running = AdminServer(settings(port=0), worker)
     await running.start()
     yield running
     await running.stop()
@@ -64,7 +42,7 @@ async def test_a_live_and_ready_worker(client: httpx.AsyncClient) -> None:
     assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
 
 
-async def test_a_stuck_worker_is_not_live(worker: Worker, client: httpx.AsyncClient) -> None:
+async def test_a_stuck_worker_is_not_live(worker: Any, client: httpx.AsyncClient) -> None:
     worker.is_live = False
 
     answer = await client.get("/livez")
@@ -72,9 +50,7 @@ async def test_a_stuck_worker_is_not_live(worker: Worker, client: httpx.AsyncCli
     assert (answer.status_code, answer.json()) == (503, {"status": "stuck"})
 
 
-async def test_a_worker_that_is_not_ready_says_why(
-    worker: Worker, client: httpx.AsyncClient
-) -> None:
+async def test_a_worker_that_is_not_ready_says_why(worker: Any, client: httpx.AsyncClient) -> None:
     worker.reasons = ["ims", "experience_platform"]
 
     answer = await client.get("/readyz")
@@ -105,15 +81,13 @@ async def test_errors_have_the_shape_of_kafka_connects(client: httpx.AsyncClient
 
     assert (missing.status_code, missing.json()) == (
         404,
-        {"error_code": 404, "message": "Not Found"},
+        {"error_code": 404, "message": "HTTP 404 Not Found"},
     )
     assert (wrong.status_code, wrong.json()["error_code"]) == (405, 405)
     assert "GET" in wrong.headers["allow"]
 
 
-async def test_a_broken_view_does_not_tell_its_text(
-    worker: Worker, client: httpx.AsyncClient
-) -> None:
+async def test_a_broken_view_does_not_tell_its_text(worker: Any, client: httpx.AsyncClient) -> None:
     worker.broken = True
 
     answer = await client.get("/metrics")
@@ -134,7 +108,7 @@ async def test_a_body_at_the_limit_is_read(client: httpx.AsyncClient) -> None:
     assert answer.status_code == 405
 
 
-async def test_headers_over_the_limit_are_refused(server: AdminServer) -> None:
+async def test_headers_that_never_end_are_refused(server: AdminServer) -> None:
     reader, writer = await asyncio.open_connection(HOST, server.port)
 
     writer.write(b"GET /livez HTTP/1.1\r\nx-long: " + b"x" * MAX_HEADER_BYTES)
@@ -143,6 +117,14 @@ async def test_headers_over_the_limit_are_refused(server: AdminServer) -> None:
     writer.close()
     await writer.wait_closed()
     assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_headers_over_the_limit_are_refused(client: httpx.AsyncClient) -> None:
+    half = "x" * (MAX_HEADER_BYTES // 2)
+
+    answer = await client.get("/livez", headers={"x-one": half, "x-two": half})
+
+    assert answer.status_code == 431
 
 
 async def test_a_body_that_does_not_come_ends_the_request() -> None:
@@ -159,13 +141,15 @@ async def test_a_body_that_does_not_come_ends_the_request() -> None:
     async def unreachable(*_: object) -> None:
         raise AssertionError
 
-    await BoundedBodies(unreachable, timeout_s=0.01)({"type": "http"}, never, send)
+    await BoundedBodies(unreachable, timeout_s=0.01)({"type": "http", "headers": []}, never, send)
 
     assert sent[0]["status"] == 408
 
 
-async def test_a_request_whose_head_does_not_come_is_cut_off(worker: Worker) -> None:
-    server = AdminServer(HOST, 0, worker, header_timeout_s=0.05)
+async def test_a_request_whose_head_does_not_come_is_cut_off(
+    worker: Any, settings: MakeSettings
+) -> None:
+    server = AdminServer(settings(port=0), worker, header_timeout_s=0.05)
     await server.start()
     reader, writer = await asyncio.open_connection(HOST, server.port)
 
@@ -178,8 +162,10 @@ async def test_a_request_whose_head_does_not_come_is_cut_off(worker: Worker) -> 
     assert end == b""
 
 
-async def test_an_occupied_port_is_the_set_ups_fault(server: AdminServer, worker: Worker) -> None:
-    second = AdminServer(HOST, server.port, worker)
+async def test_an_occupied_port_is_the_set_ups_fault(
+    server: AdminServer, worker: Any, settings: MakeSettings
+) -> None:
+    second = AdminServer(settings(port=server.port), worker)
 
     with pytest.raises(Misconfigured) as caught:
         await second.start()
@@ -192,13 +178,24 @@ async def test_an_occupied_port_is_the_set_ups_fault(server: AdminServer, worker
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
-async def test_a_foreign_address_is_the_set_ups_fault(worker: Worker, host: str) -> None:
+async def test_a_foreign_address_is_the_set_ups_fault(
+    worker: Any, settings: MakeSettings, host: str
+) -> None:
     with pytest.raises(Misconfigured, match=r"^admin\.host: "):
-        await AdminServer(host, 0, worker).start()
+        await AdminServer(settings(host=host, port=0), worker).start()
 
 
-async def test_the_port_is_free_after_the_stop(worker: Worker) -> None:
-    first = AdminServer(HOST, 0, worker)
+async def test_a_token_that_cannot_be_read_is_the_set_ups_fault(
+    worker: Any, settings: MakeSettings, tmp_path: Path
+) -> None:
+    server = AdminServer(settings(port=0, token_file=tmp_path / "nothing"), worker)
+
+    with pytest.raises(Misconfigured, match=r"^admin\.token_file: .* cannot be read"):
+        await server.start()
+
+
+async def test_the_port_is_free_after_the_stop(worker: Any, settings: MakeSettings) -> None:
+    first = AdminServer(settings(port=0), worker)
     await first.start()
     await first.stop()
 
@@ -206,13 +203,13 @@ async def test_the_port_is_free_after_the_stop(worker: Worker) -> None:
         assert again.getsockname()[1] == first.port
 
 
-async def test_a_stop_before_the_start_does_nothing(worker: Worker) -> None:
-    await AdminServer(HOST, 0, worker).stop()
+async def test_a_stop_before_the_start_does_nothing(worker: Any, settings: MakeSettings) -> None:
+    await AdminServer(settings(port=0), worker).stop()
 
 
-async def test_signals_stay_with_the_connector(worker: Worker) -> None:
+async def test_signals_stay_with_the_connector(worker: Any, settings: MakeSettings) -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    server = AdminServer(HOST, 0, worker)
+    server = AdminServer(settings(port=0), worker)
 
     await server.start()
     async with httpx.AsyncClient(trust_env=False) as client:

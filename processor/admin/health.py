@@ -1,0 +1,75 @@
+"""Health and metrics: what platforms and Prometheus ask for, open to everybody who reaches us."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from processor.admin.access import Need
+from processor.admin.answers import HEADERS, answer
+from processor.admin.routes import AdminRoute
+from processor.connector.status import ConnectorState, Health, TaskState, Worker
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+STARTED = "Worker has completed startup and is ready to handle requests."
+
+
+def health_routes(worker: Health) -> list[AdminRoute]:
+    """``/livez``, ``/readyz`` and ``/metrics``."""
+
+    async def livez(_request: Request) -> Response:
+        live = worker.live()
+        return answer({"status": "live" if live else "stuck"}, 200 if live else 503)
+
+    async def readyz(_request: Request) -> Response:
+        ready, reasons = worker.ready()
+        if ready:
+            return answer({"status": "ready"})
+        return answer({"status": "not ready", "reasons": reasons}, 503)
+
+    async def metrics(_request: Request) -> Response:
+        return Response(worker.metrics(), media_type=METRICS_TYPE, headers=HEADERS)
+
+    return [
+        AdminRoute("GET", "/livez", Need.NOTHING, livez),
+        AdminRoute("GET", "/readyz", Need.NOTHING, readyz),
+        AdminRoute("GET", "/metrics", Need.NOTHING, metrics),
+    ]
+
+
+def connect_health(worker: Worker) -> AdminRoute:
+    """``/health`` with the body of Connect's (KIP-1017), and the tasks counted in."""
+
+    async def health(_request: Request) -> Response:
+        status, word, message = judged(worker)
+        return answer({"status": word, "message": message}, status)
+
+    return AdminRoute("GET", "/health", Need.NOTHING, health)
+
+
+def judged(worker: Worker) -> tuple[int, str, str]:
+    """Status code, word and sentence.
+
+    Connect's own says nothing of tasks. Here a worker whose task has failed, or that a person has
+    to help, is unhealthy; one that waits for something to come back, or was told to pause, is not.
+    """
+    if not worker.live():
+        return 500, "unhealthy", "Worker does not do its work and should be restarted."
+    status = worker.status()
+    own = [task for task in status.tasks if task.worker_id == status.worker_id]
+    failed = [task.id for task in own if task.state is TaskState.FAILED]
+    if failed:
+        return 500, "unhealthy", f"Failed: {_tasks(failed)}."
+    held = sorted({w.reason for task in own for w in task.waiting if w.of_setup})
+    if held:
+        return 500, "unhealthy", f"Somebody has to mend the set-up: {', '.join(held)}."
+    if status.state is not ConnectorState.RUNNING:
+        return 200, "healthy", f"{STARTED} The connector is {status.state}."
+    if not own or all(task.state is TaskState.UNASSIGNED for task in own):
+        return 503, "starting", "Worker is still starting up."
+    waits = sorted({w.reason for task in own for w in task.waiting})
+    if waits:
+        return 200, "healthy", f"{STARTED} It waits for {', '.join(waits)}."
+    return 200, "healthy", STARTED
+
+
+def _tasks(ids: list[int]) -> str:
+    return f"task {ids[0]}" if len(ids) == 1 else f"tasks {', '.join(map(str, ids))}"

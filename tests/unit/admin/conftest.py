@@ -1,0 +1,139 @@
+"""What the tests of this wing share: settings, tokens, and a worker that the test sets."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from processor.admin.access import Access
+from processor.admin.app import create_app
+from processor.connector.status import ConnectorState, ConnectorStatus, TaskState, TaskStatus
+from processor.settings import Settings
+
+NAME = "ours"
+HERE, THERE = "10.0.0.1:8083", "10.0.0.2:8083"
+TABLES: dict[str, Any] = {
+    "name": NAME,
+    "tasks_max": 2,
+    "kafka": {"bootstrap_servers": "127.0.0.1:1", "topics": ["events"]},
+    "ims": {"client_id": "client", "client_secret": "hush-canary-secret"},
+    "experience_platform": {
+        "org_id": "0A7D42FC5DB9D3360A495FD3@AdobeOrg",
+        "tenant": "acme",
+        "targets": {"event": {"inlet_id": "i", "dataset_id": "d", "schema_id": "s"}},
+    },
+}
+
+
+class FakeWorker:
+    """A worker whose state the test sets; it notes what it is told."""
+
+    def __init__(self) -> None:
+        self.is_live = True
+        self.reasons: list[str] = []
+        self.broken = False
+        self.text = b"processor_records_in_flight 0\n"
+        self.state = ConnectorState.RUNNING
+        self.tasks: Sequence[TaskStatus] = (
+            TaskStatus(0, TaskState.RUNNING, HERE),
+            TaskStatus(1, TaskState.RUNNING, THERE),
+        )
+        self.told: list[Any] = []
+        self.fault: Exception | None = None
+
+    def live(self) -> bool:
+        return self.is_live
+
+    def ready(self) -> tuple[bool, list[str]]:
+        return not self.reasons, self.reasons
+
+    def metrics(self) -> bytes:
+        if self.broken:
+            raise ValueError("canary")
+        return self.text
+
+    def status(self) -> ConnectorStatus:
+        return ConnectorStatus(NAME, self.state, HERE, self.tasks)
+
+    async def order(self, state: ConnectorState) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.told.append(state)
+
+    async def restart(self, tasks: Sequence[int], *, only_failed: bool = False) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.told.append((list(tasks), only_failed))
+
+
+class FakeKafka:
+    """A cluster whose answers the test sets."""
+
+    def __init__(self) -> None:
+        self.id: str | None = "cluster-id"
+
+    def cluster_id(self) -> str | None:
+        return self.id
+
+
+@pytest.fixture
+def kafka() -> FakeKafka:
+    return FakeKafka()
+
+
+@pytest.fixture
+def worker() -> FakeWorker:
+    return FakeWorker()
+
+
+@pytest.fixture
+def settings() -> Callable[..., Settings]:
+    """``settings(port=0)``: settings whose table ``[admin]`` holds this."""
+    return lambda **admin: Settings.model_validate({**TABLES, "admin": admin})
+
+
+@pytest.fixture
+def token_files(tmp_path: Path) -> dict[str, Path]:
+    """The files of a token for each role; a token is ``<role>-token-0123456789``."""
+    files = {}
+    for role, key in (("view", "view_token_file"), ("replay", "replay_token_file")):
+        files[key] = tmp_path / role
+    files["token_file"] = tmp_path / "admin"
+    for file in files.values():
+        file.write_text(f"{token(file.name)}\n")
+        file.chmod(0o600)
+    return files
+
+
+def token(role: str) -> str:
+    return f"{role}-token-0123456789"
+
+
+@pytest.fixture
+def token_of() -> Callable[[str], str]:
+    """``token_of("view")``: what stands in the file of a role's token."""
+    return token
+
+
+@pytest.fixture
+def ask(
+    worker: FakeWorker, kafka: FakeKafka, settings: Callable[..., Settings]
+) -> Callable[..., httpx.AsyncClient]:
+    """``ask(client=("127.0.0.1", 1), host="127.0.0.1:8083", **admin)``: asks the application.
+
+    It asks as this client, and calls it by this name; `admin` are settings.
+    """
+
+    def make(
+        client: tuple[str, int] = ("127.0.0.1", 1),
+        host: str = "127.0.0.1:8083",
+        access: Access | None = None,
+        **admin: Any,
+    ) -> httpx.AsyncClient:
+        app = create_app(worker, settings(**admin), access, kafka)
+        transport = httpx.ASGITransport(app, client=client, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url=f"http://{host}")
+
+    return make
