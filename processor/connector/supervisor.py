@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
@@ -15,7 +16,7 @@ from multiprocessing.context import SpawnProcess
 from typing import cast
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 import processor
@@ -28,13 +29,13 @@ from processor.connector.judge import Kind
 from processor.connector.last_words import Slate
 from processor.connector.ledger import ReleaseReason
 from processor.connector.quarantine import Deaths
-from processor.connector.status import Health, Server
+from processor.connector.status import Health, Server, TaskState
 from processor.connector.task import State
 from processor.connector.vigil import Vigil
 from processor.kafka.property_check import check_properties
 from processor.settings import Settings
 from processor.telemetry.logs import get_logger
-from processor.telemetry.metrics import added_up
+from processor.telemetry.metrics import added_up, of_worker
 
 log = get_logger(__name__)
 
@@ -304,8 +305,16 @@ class _Tasks(Collector):
 
     def collect(self) -> list[Metric]:
         lives = [child.beat.metrics for child in self._children if child.beat is not None]
-        info = GaugeMetricFamily(
-            "processor_build_info", "Version of the processor.", labels=["version"]
-        )
-        info.add_metric([processor.__version__], 1)
-        return [*added_up([*(child.ended for child in self._children), *lives]), info]
+        states = Counter(_state_of(child) for child in self._children)
+        return [
+            *added_up([*(child.ended for child in self._children), *lives]),
+            *of_worker(processor.__version__, {state: states[state] for state in TaskState}),
+        ]
+
+
+def _state_of(child: Child) -> TaskState:
+    if child.failed:
+        return TaskState.FAILED
+    if child.beat is None or child.process is None:
+        return TaskState.RESTARTING
+    return TaskState(child.beat.state)

@@ -5,10 +5,10 @@ the accounting equation holds at every scrape.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import HistogramMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 REQUEST_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -131,6 +131,26 @@ class TaskMetrics:
     def snapshot(self) -> list[Metric]:
         """Every metric with its samples; what a task sends to its supervisor."""
         return list(self.registry.collect())
+
+
+def of_worker(version: str, tasks: Mapping[str, int]) -> list[Metric]:
+    """What a worker says of itself.
+
+    Args:
+        version: of the processor.
+        tasks: how many of its tasks are in each state, none left out: a state that nobody is in
+            any more has to become 0.
+    """
+    info = GaugeMetricFamily(
+        "processor_build_info", "Version of the processor.", labels=["version"]
+    )
+    info.add_metric([version], 1)
+    states = GaugeMetricFamily(
+        "processor_tasks", "Tasks of this worker, by Kafka Connect's states.", labels=["state"]
+    )
+    for state, count in tasks.items():
+        states.add_metric([state], count)
+    return [info, states]
 
 
 SUMMED_GAUGES = frozenset(
