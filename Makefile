@@ -9,7 +9,10 @@ LOCKS := tests/requirements.txt deploy/requirements.txt
 STAMP := .venv/installed-$(shell cat $(LOCKS) pyproject.toml | sha256sum | cut -c1-16)
 COMPOSE_VERSION := v2.40.3
 COMPOSE := $(CACHE)/docker-compose-$(COMPOSE_VERSION)
-# Variables that the compose file asks for; any value renders.
+HELM_VERSION := v4.3.1
+HELM := $(CACHE)/helm-$(HELM_VERSION)
+# Whatever version there is: the rules have to load in all of them.
+PROMTOOL := $(CACHE)/promtool
 PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --strip-extras \
 	--generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links \
 	--no-emit-trusted-host --no-emit-options
@@ -19,7 +22,7 @@ SECONDS := 120
 SEED := 1
 
 .PHONY: help venv install demo test check format bench steps chaos kills lock clean prepare \
-	check-style check-types check-rules check-image check-compose
+	check-style check-types check-rules check-image check-compose check-monitoring check-chart
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,7 +49,7 @@ demo: $(STAMP) ## events flow end to end, a mistake is mended and replayed; KEEP
 test: prepare ## every test, real broker and registry included; ARGS="-k word" chooses
 	@$(BIN)/pytest $(ARGS)
 
-check: check-style check-types check-rules check-image check-compose ## format, lint, types, house rules, image, compose file
+check: check-style check-types check-rules check-image check-compose check-monitoring ## format, lint, types, house rules; image, compose file, alerts, dashboard
 	@echo "All checks passed."
 
 format: $(STAMP) ## rewrite the code in the house's format
@@ -67,19 +70,46 @@ check-image: $(STAMP)
 	$(BIN)/hadolint deploy/Dockerfile
 
 check-compose: $(COMPOSE)
-	$(COMPOSE) --profile demo config --quiet
-	$(COMPOSE) --profile aep config --quiet
+	$(COMPOSE) --profile demo --profile monitoring config --quiet
+	$(COMPOSE) --profile aep --profile monitoring config --quiet
+	@# Beside a given cluster nothing of ours is started but the connector.
+	test "$$($(COMPOSE) --profile production config --services)" = processor
 
-# The compose program itself, as a module: works without a Docker engine.
+check-monitoring: $(STAMP) $(PROMTOOL)
+	PROMTOOL=$(abspath $(PROMTOOL)) $(BIN)/pytest -q tests/deploy/test_promtool.py tests/test_monitoring.py
+
+check-chart: $(STAMP) $(HELM)
+	HELM=$(abspath $(HELM)) $(BIN)/pytest -q tests/deploy/test_chart.py
+
+# The programs themselves, as Go modules: they render without a Docker engine or a cluster.
 $(COMPOSE):
-	@command -v go >/dev/null || { echo "Install Go, which builds the program that renders docker-compose.yml."; exit 1; }
-	@echo "Building Docker Compose $(COMPOSE_VERSION) (some minutes, once)."
-	@rm -rf $(CACHE)/compose && mkdir -p $(CACHE)/compose
-	@cd $(CACHE)/compose && go mod init compose 2>/dev/null \
-		&& go get github.com/docker/compose/v2/cmd@$(COMPOSE_VERSION) >build.log 2>&1 \
-		&& go build -trimpath -o compose github.com/docker/compose/v2/cmd >>build.log 2>&1 \
-		|| { tail -n 20 build.log; exit 1; }
-	@mv $(CACHE)/compose/compose $@ && rm -rf $(CACHE)/compose
+	$(call go_program,Docker Compose $(COMPOSE_VERSION),github.com/docker/compose/v2/cmd@$(COMPOSE_VERSION))
+
+$(HELM):
+	$(call go_program,Helm $(HELM_VERSION),helm.sh/helm/v4/cmd/helm@$(HELM_VERSION))
+
+# $(call go_program,its name,package@version): built in a folder of its own, then moved to the target.
+define go_program
+@command -v go >/dev/null || { echo "Install Go, which builds $(1)."; exit 1; }
+@echo "Building $(1) (some minutes, once)."
+@rm -rf $@.build && mkdir -p $@.build
+@cd $@.build && go mod init program >build.log 2>&1 \
+	&& go get $(2) >>build.log 2>&1 \
+	&& go build -trimpath -ldflags="-s -w" -o program $(firstword $(subst @, ,$(2))) >>build.log 2>&1 \
+	|| { tail -n 20 build.log; exit 1; }
+@mv $@.build/program $@ && rm -rf $@.build
+endef
+
+# One program of a package that would bring a service along, so it is unpacked and not installed.
+$(PROMTOOL):
+	@mkdir -p $(CACHE)
+	@if command -v promtool >/dev/null; then ln -sf "$$(command -v promtool)" $@; \
+	elif command -v apt-get >/dev/null; then \
+		echo "Fetching promtool from the distribution's package of Prometheus."; \
+		folder=$$(mktemp -d) && cd "$$folder" && apt-get download -qq prometheus >/dev/null \
+			&& dpkg-deb -x prometheus_*.deb . && mv usr/bin/promtool "$(abspath $@)" && rm -rf "$$folder" \
+			|| { echo "It could not be fetched; try apt-get update, or install Prometheus."; exit 1; }; \
+	else echo "Install Prometheus, whose promtool checks the alerts."; exit 1; fi
 
 bench: prepare ## records a second, CPU and memory a record, latency; ARGS="--help" says more
 	@$(BIN)/python -m tests.bench.run $(ARGS)

@@ -18,11 +18,12 @@ import pytest
 import yaml
 
 from processor.local import containers
-from processor.local.broker import LOG4J, BrokerFiles
+from processor.local.broker import LOG4J, Broker, BrokerFiles
 from processor.local.ports import LOOPBACK, free_port
 from processor.local.process import Process
-from processor.local.programs import clean_environment, processor_command
-from processor.local.registry import RegistryFiles
+from processor.local.programs import SimulatorProcess, clean_environment, processor_command
+from processor.local.registry import Registry, RegistryFiles
+from processor.settings import AdminSettings
 
 ROOT = Path(__file__).parents[2]
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
@@ -53,6 +54,7 @@ def compose(variables: Mapping[str, str]) -> dict[str, Any]:
 SERVICES: dict[str, dict[str, Any]] = compose({})["services"]
 ours = pytest.mark.parametrize("name", OURS)
 every = pytest.mark.parametrize("name", SERVICES)
+monitoring = pytest.mark.parametrize("name", ["prometheus", "grafana"])
 
 
 class Stack:
@@ -65,6 +67,7 @@ class Stack:
         registry: RegistryFiles,
         eventually: Callable[..., Any],
         client_secret: str,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self._directory = directory
         self._kafka = kafka
@@ -75,6 +78,7 @@ class Stack:
             "AEP_ORG_ID": "0A7D42FC5DB9D3360A495FD3@AdobeOrg",
             "IMS_CLIENT_SECRET_FILE": self._file("client_secret", client_secret),
             "ADMIN_TOKEN_FILE": self._file("admin_token", "an-admin-token-of-the-tests"),
+            **(variables or {}),
         }
         self._content = compose(self._variables)
         self._ports = {
@@ -88,13 +92,16 @@ class Stack:
         (port,) = (self._ports[service, port] for port in PORTS[service])
         return f"http://{LOOPBACK}:{port}"
 
-    def up(self, name: str) -> Process:
-        """Start a service after all that it depends on, and wait until it is what they want."""
+    def up(self, name: str, profiles: set[str]) -> Process:
+        """Start a service after all of these profiles that it depends on, and wait for those."""
         if name in self._processes:
             return self._processes[name]
         service = self._content["services"][name]
         for other, want in service.get("depends_on", {}).items():
-            self._is_as_wanted(self.up(other), other, want["condition"])
+            if not profiles & set(self._content["services"][other]["profiles"]):
+                assert want.get("required") is False, f"{name} cannot start without {other}"
+                continue
+            self._is_as_wanted(self.up(other, profiles), other, want["condition"])
         start = {
             "kafka": self._start_kafka,
             "topic": self._start_tool,
@@ -106,6 +113,10 @@ class Stack:
         process = start.get(name, self._start_processor)(name, environment)
         self._processes[name] = process
         return process
+
+    @property
+    def running(self) -> set[str]:
+        return {name for name, process in self._processes.items() if process.running}
 
     def healthy(self, name: str) -> bool:
         """Whether the health check of the compose file passes."""
@@ -230,7 +241,7 @@ def stack(
 
 
 def test_the_demo_delivers_its_example_events(stack: Stack, eventually: Callable[..., Any]) -> None:
-    process = stack.up("processor-demo")
+    process = stack.up("processor-demo", {"demo"})
     eventually(lambda: stack.healthy("processor-demo") or not process.running, HEALTHY_S)
     assert process.running, process.output()
 
@@ -245,23 +256,53 @@ def test_the_demo_delivers_its_example_events(stack: Stack, eventually: Callable
 def test_the_connector_for_a_real_platform_becomes_healthy(
     stack: Stack, eventually: Callable[..., Any]
 ) -> None:
-    stack.up("processor-demo")
+    stack.up("processor-demo", {"demo"})
     stack.beside = {
         "PROCESSOR_EXPERIENCE_PLATFORM__ENDPOINT": stack.url("simulator"),
         "PROCESSOR_IMS__TOKEN_URL": f"{stack.url('simulator')}/ims/token/v2",
     }
 
-    process = stack.up("processor")
+    process = stack.up("processor", {"aep"})
 
     eventually(lambda: stack.healthy("processor") or not process.running, HEALTHY_S)
     assert process.running, process.output()
+
+
+def test_beside_a_given_cluster_nothing_is_started_but_the_connector(
+    broker_files: BrokerFiles,
+    registry_files: RegistryFiles,
+    eventually: Callable[..., Any],
+    client_secret: str,
+    tmp_path: Path,
+    broker: Broker,
+    registry: Registry,
+    simulator: SimulatorProcess,
+) -> None:
+    given = {
+        "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
+        "SCHEMA_REGISTRY_URL": registry.url,
+    }
+    alone = Stack(tmp_path, broker_files, registry_files, eventually, client_secret, given)
+    alone.beside = {
+        "PROCESSOR_EXPERIENCE_PLATFORM__ENDPOINT": simulator.url,
+        "PROCESSOR_IMS__TOKEN_URL": f"{simulator.url}/ims/token/v2",
+    }
+    broker.create_topic("capillary.events", partitions=1)
+    try:
+        process = alone.up("processor", {"production"})
+
+        eventually(lambda: alone.healthy("processor") or not process.running, HEALTHY_S)
+        assert process.running, process.output()
+        assert alone.running == {"processor"}
+    finally:
+        alone.close()
 
 
 @every
 def test_a_service_has_the_tag_of_a_version_and_no_rights_that_it_does_not_use(name: str) -> None:
     service = SERVICES[name]
 
-    assert re.search(r":\d+\.\d+\.\d+", service["image"])
+    assert re.search(r":v?\d+\.\d+\.\d+", service["image"])
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert "privileged" not in service
@@ -285,6 +326,51 @@ def test_no_variable_holds_a_secret(name: str) -> None:
     ]
 
     assert not secrets
+
+
+@monitoring
+def test_what_monitors_writes_into_its_volume_only_and_knows_no_password(name: str) -> None:
+    service = SERVICES[name]
+
+    assert service["profiles"] == ["monitoring"]
+    assert service["read_only"] is True
+    (writable,) = [volume for volume in service["volumes"] if not volume.endswith(":ro")]
+    assert writable.startswith(f"{name}-data:")
+    assert not [key for key in service.get("environment", {}) if "PASSWORD" in key]
+
+
+@monitoring
+def test_the_files_that_a_monitor_is_given_are_there(name: str) -> None:
+    given = [volume.split(":")[0] for volume in SERVICES[name]["volumes"] if volume[0] == "."]
+
+    assert given
+    assert all((ROOT / path).is_file() for path in given)
+
+
+def test_prometheus_scrapes_each_connector_at_a_port_that_it_opens_to_others() -> None:
+    config = yaml.safe_load((ROOT / "deploy/monitoring/prometheus.yml").read_text())
+    (job,) = config["scrape_configs"]
+    (scraped,) = job["dns_sd_configs"]
+    connectors = [name for name in OURS if SERVICES[name]["command"] == ["run"]]
+
+    assert sorted(scraped["names"]) == sorted(connectors)
+    assert scraped["port"] == AdminSettings().port
+    for name in connectors:
+        environment = SERVICES[name]["environment"]
+        assert environment["PROCESSOR_ADMIN__HOST"] == EVERYWHERE
+        assert environment["PROCESSOR_ADMIN__TOKEN_FILE"].startswith("/run/secrets/")
+
+
+def test_grafana_shows_our_dashboard_from_our_prometheus() -> None:
+    folder = ROOT / "deploy/monitoring/grafana"
+    (source,) = yaml.safe_load((folder / "datasource.yml").read_text())["datasources"]
+    (provider,) = yaml.safe_load((folder / "dashboards.yml").read_text())["providers"]
+    mounted = [volume.split(":")[1] for volume in SERVICES["grafana"]["volumes"]]
+
+    assert source["url"] == "http://prometheus:9090"
+    assert f"{provider['options']['path']}/dashboard.json" in mounted
+    home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert home in mounted
 
 
 def test_the_images_are_those_of_the_demo_without_compose() -> None:
