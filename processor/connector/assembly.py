@@ -9,7 +9,7 @@ from processor.connector.backoff import Backoff
 from processor.connector.books import BooksCollector
 from processor.connector.brake import Brake
 from processor.connector.chains import Ordered
-from processor.connector.courier import Courier
+from processor.connector.courier import Courier, Share
 from processor.connector.delivery import Inlet
 from processor.connector.graveyard import DeadLetters, Names
 from processor.connector.judge import Judge
@@ -45,7 +45,7 @@ class Wiring:
 
     Attributes:
         client_id: of its Kafka clients.
-        share: of the connector's rates, such as 0.5 for one of two tasks.
+        share: of the connector's rates at first, such as 0.5 for one of two tasks.
         turn: called with whether more records are wanted.
         rest: called with the partitions of which no more are wanted.
         brakes: whether records that fail alike are held; who replays sees how they fail.
@@ -75,7 +75,11 @@ class Wiring:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The parts of a task, ready to run."""
+    """The parts of a task, ready to run.
+
+    Attributes:
+        share: of the connector's rates; may be changed while it runs.
+    """
 
     ledger: Ledger
     pipeline: Pipeline
@@ -84,6 +88,7 @@ class Machine:
     metrics: TaskMetrics
     tokens: ImsTokens
     brake: Brake | None
+    share: Share
     _courier: Courier
     _waiting: SchemaWaiting
     _letters: DeadLetters
@@ -186,7 +191,7 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
     shapes = shaping(settings, newer=wiring.newer, id_label=wiring.id_label)
     ledger, pauses, metrics = Ledger(), Pauses(), TaskMetrics()
     metrics.registry.register(BooksCollector(ledger))
-    backoff = Backoff(settings.errors.retry_delay_max_s)
+    backoff, share = Backoff(settings.errors.retry_delay_max_s), Share(wiring.share)
     tokens = ImsTokens(
         settings.ims, on_refresh=lambda outcome: metrics.token_refresh.labels(outcome).inc()
     )
@@ -196,7 +201,7 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
             settings.experience_platform, settings.delivery, client_id=settings.ims.client_id
         ),
         settings.delivery,
-        share=wiring.share,
+        share=share,
         backoff=backoff,
         pauses=pauses,
         metrics=metrics,
@@ -277,7 +282,7 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
             settings.delivery,
             envelope=route.envelope,
             courier=courier,
-            share=wiring.share,
+            share=share,
             outcome=pipeline.outcome,
             wanted=lambda parcel: wanted(parcel.passage),
             backoff=backoff,
@@ -292,6 +297,7 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
         metrics,
         tokens,
         brake,
+        share,
         courier,
         waiting,
         letters,

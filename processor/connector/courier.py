@@ -38,20 +38,44 @@ PUT_OFF = frozenset({429, 503})
 REFUSALS_FORGOTTEN_S = 600.0
 
 
-class Rate:
-    """So many a second, in bursts of at most one second's worth.
+SPENT = 1e-9
+"""What is left of an amount by rounding."""
 
-    Args:
-        per_second: 0 means no limit.
+
+class Share:
+    """A task's part of the connector's rates; it changes as tasks come and go.
+
+    Attributes:
+        part: such as 0.5 for one of two tasks.
     """
 
-    def __init__(self, per_second: float) -> None:
+    def __init__(self, part: float) -> None:
+        self.part = part
+
+
+WHOLE = Share(1.0)
+
+
+class Rate:
+    """A task's part of so many a second, in bursts of at most one second's worth.
+
+    The whole rate is what is metered, and what the task sends costs as much more as its part is
+    smaller: so the part may change at any time, and neither a burst nor a gap comes of it.
+
+    Args:
+        per_second: of the whole connector; 0 means no limit.
+        share: looked at with each amount that is spent.
+    """
+
+    def __init__(self, per_second: float, share: Share = WHOLE) -> None:
         self._burst = max(1.0, per_second)
         self._limiter = (
             AsyncLimiter(self._burst, time_period=max(1.0, 1.0 / per_second))
             if per_second
             else None
         )
+        self._share = share
+        self._turn = asyncio.Lock()
         self._spared = 0.0
 
     def give_back(self, amount: float) -> None:
@@ -63,10 +87,14 @@ class Rate:
         spared = min(amount, self._spared)
         self._spared -= spared
         amount -= spared
-        while self._limiter is not None and amount > 0:
-            step = min(amount, self._burst)
-            await self._limiter.acquire(step)
-            amount -= step
+        if self._limiter is None or amount <= 0:
+            return
+        async with self._turn:  # what takes several steps is not mixed with what others take
+            while amount > SPENT:
+                part = self._share.part
+                step = min(amount / part, self._burst)
+                await self._limiter.acquire(step)
+                amount -= step * part
 
 
 class Courier:
@@ -76,7 +104,7 @@ class Courier:
         tokens: the access token; asked for before every request, bought when needed.
         collection: Experience Platform's streaming ingestion.
         settings: limits of the whole connector.
-        share: this task's share of the connector's rates, such as 0.5 for one of two tasks.
+        share: this task's part of the connector's rates.
     """
 
     def __init__(
@@ -85,7 +113,7 @@ class Courier:
         collection: Collection,
         settings: DeliverySettings,
         *,
-        share: float,
+        share: Share,
         backoff: Backoff,
         pauses: Pauses,
         metrics: TaskMetrics,
@@ -100,8 +128,8 @@ class Courier:
         self._concurrency = Concurrency(settings.max_in_flight)
         self._slots = CapacityLimiter(settings.max_in_flight)
         self._taken: list[object] = []
-        self._requests = Rate(settings.requests_per_second * share)
-        self._messages = Rate(settings.messages_per_second * share)
+        self._requests = Rate(settings.requests_per_second, share)
+        self._messages = Rate(settings.messages_per_second, share)
         self._token_lock = asyncio.Lock()
         self._hold_until_s = 0.0
         self._refused_at_s = -math.inf

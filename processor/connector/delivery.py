@@ -22,7 +22,7 @@ from collections.abc import Callable
 
 from processor.connector.backoff import Backoff
 from processor.connector.batching import Batch, Lanes, Suspects
-from processor.connector.courier import Courier, Rate, answered, label_of, words_of
+from processor.connector.courier import Courier, Rate, Share, answered, label_of, words_of
 from processor.connector.doubts import BROKEN_OFF, DOUBTS_500, DOUBTS_UNREADABLE, Doubts
 from processor.connector.outbox import Outbox
 from processor.connector.passage import Failure, Outcome, Parcel
@@ -75,7 +75,7 @@ class Inlet:
         *,
         envelope: Envelope,
         courier: Courier,
-        share: float,
+        share: Share,
         outcome: Outcome,
         wanted: Callable[[Parcel], bool],
         backoff: Backoff,
@@ -92,7 +92,7 @@ class Inlet:
         self._pauses = pauses
         self._metrics = metrics
         self._clock = clock
-        self._rate = Rate(settings.messages_per_second * share)
+        self._rate = Rate(settings.messages_per_second, share)
         self._outbox = Outbox.of(delivery)
         self._lanes = Lanes()
         self._doubts = Doubts()

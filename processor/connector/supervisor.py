@@ -1,76 +1,52 @@
 """The connector's parent process: starts the tasks, watches them, answers for them."""
 
 import asyncio
-import contextlib
+import ipaddress
 import multiprocessing
 import os
 import signal
 import socket
-import threading
-import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection
+from contextlib import suppress
+from functools import partial
 from multiprocessing.context import SpawnProcess
 from typing import cast
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import Metric
-from prometheus_client.registry import Collector
 
-import processor
 from processor.connector import task_process
 from processor.connector.assembly import shaping
 from processor.connector.backoff import Backoff
+from processor.connector.child import SILENT_S, Child
+from processor.connector.control import Control
+from processor.connector.control_entries import TaskReport
 from processor.connector.heartbeat import Heartbeat
 from processor.connector.holds import Holds
 from processor.connector.judge import Kind
 from processor.connector.last_words import Slate
-from processor.connector.ledger import ReleaseReason
 from processor.connector.quarantine import Deaths
-from processor.connector.status import Health, Server, TaskState
+from processor.connector.status import (
+    ConnectorState,
+    ConnectorStatus,
+    Server,
+    TaskState,
+    Worker,
+)
 from processor.connector.task import State
 from processor.connector.vigil import Vigil
+from processor.connector.worker_metrics import WorkerMetrics
 from processor.kafka.property_check import check_properties
 from processor.settings import Settings
 from processor.telemetry.logs import get_logger
-from processor.telemetry.metrics import added_up, of_worker
 
 log = get_logger(__name__)
 
 EXIT_INTERRUPTED = 130
 STOP_MARGIN_S = 20.0
-SILENT_S = 10.0
-"""A task that has not beaten for so long hangs, whatever it said last."""
-
 HEALTHY_AFTER_S = 60.0
 """A task that lived this long starts its back-off anew when it dies."""
 
-
-@dataclass(slots=True)
-class Child:
-    """One task's process and what it told last.
-
-    Attributes:
-        heard_s: monotonic seconds of that, or of its start.
-        ended: metrics of its earlier lives, closed so that the books still balance.
-        deaths: crashes in a row, for the back-off.
-        vigil: over its life now, or over the last one.
-    """
-
-    task_id: int
-    process: SpawnProcess | None = None
-    connection: Connection | None = None
-    beat: Heartbeat | None = None
-    heard_s: float = field(default_factory=time.monotonic)
-    ended: list[Metric] = field(default_factory=list)
-    deaths: int = 0
-    failed: bool = False
-    vigil: Vigil | None = None
-
-
-Serve = Callable[[Health], Server]
+Serve = Callable[[Worker], Server]
 """Makes what answers for a worker over HTTP."""
 
 
@@ -89,8 +65,24 @@ def run(settings: Settings, serve: Serve) -> int:
     return asyncio.run(Supervisor(settings).run(serve))
 
 
+def worker_id(host: str, port: int) -> str:
+    """What a worker is called: ``host:port`` of its admin server, as Kafka Connect's workers are.
+
+    An address that listens for others is its own name; of one that stands for all addresses, or
+    that only this host can reach, it is the host's name.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        named = host != "localhost"
+    else:
+        named = not (address.is_unspecified or address.is_loopback)
+    name = host if named else socket.gethostname()
+    return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+
+
 class Supervisor:
-    """Keeps ``tasks_max`` tasks alive; a :class:`processor.connector.status.Health`."""
+    """Keeps ``tasks_max`` tasks as they are ordered to be; a :class:`..status.Worker`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -98,22 +90,29 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._context = multiprocessing.get_context("spawn")
         self._backoff = Backoff(settings.errors.retry_delay_max_s)
+        self._state = ConnectorState.RUNNING
+        self._sending = settings.tasks_max
+        self._worker = worker_id(settings.admin.host, settings.admin.port)
         self._holds = Holds(settings, self._let_go)
+        self._control = Control(settings, self)
         self._deaths = Deaths()
 
     async def run(self, serve: Serve) -> int:
         """Run until a signal; see :func:`run`."""
         admin = serve(self)
         await admin.start()
-        self._holds.start(f"{socket.gethostname()}:{admin.port}")
+        self._worker = worker_id(self._settings.admin.host, admin.port)
+        self._holds.start(self._worker)
+        self._control.start(self._worker)
         self._obey_signals()
         log.info("The connector starts.", name=self._settings.name, tasks=len(self._children))
         try:
+            await self._wait_for_orders()
             async with asyncio.TaskGroup() as lives:
                 watches = [lives.create_task(self._live(child)) for child in self._children]
             statuses = [watch.result() for watch in watches]
         finally:
-            await self._holds.close()
+            await asyncio.gather(self._holds.close(), self._control.close())
             await admin.stop()
         clean = all(status == task_process.EXIT_DONE for status in statuses)
         log.info("The connector stopped.", drained=clean)
@@ -124,21 +123,13 @@ class Supervisor:
         return True
 
     def ready(self) -> tuple[bool, list[str]]:
-        """Whether every task runs and none waits, and if not, why."""
+        """Whether every task of this worker runs and none waits, and if not, why."""
         reasons: list[str] = []
-        for child in self._children:
-            who = f"task {child.task_id}"
-            if child.failed:
-                trace = child.beat.trace if child.beat is not None else ""
-                reasons.append(f"{who}: FAILED. {trace}".rstrip())
-            elif child.beat is None or child.process is None:
-                reasons.append(f"{who}: starting")
-            elif (silent_s := time.monotonic() - child.heard_s) > SILENT_S:
-                reasons.append(f"{who}: no sign of life for {silent_s:.0f} s")
-            elif child.beat.state is not State.RUNNING:
-                reasons.append(f"{who}: {child.beat.state}")
-            if child.beat is not None and not child.failed:
-                reasons += [f"{who}: {w.reason}: {w.message}" for w in child.beat.waiting]
+        if self._state is not ConnectorState.RUNNING:
+            reasons.append(f"{self._state.lower()}: as ordered; resume the connector to go on")
+        if self._state is not ConnectorState.STOPPED:
+            for child in self._children:
+                reasons += [f"task {child.task_id}: {reason}" for reason in _why_not(child)]
         if self._stopping.is_set():
             reasons.append("stopping")
         return not reasons, reasons
@@ -146,8 +137,77 @@ class Supervisor:
     def metrics(self) -> bytes:
         """The tasks' metrics added up, in Prometheus' text form."""
         registry = CollectorRegistry()
-        registry.register(_Tasks(self._children))
+        registry.register(WorkerMetrics(self._children, lambda: self._state))
         return generate_latest(registry)
+
+    def status(self) -> ConnectorStatus:
+        """See :class:`..status.Worker`; likewise the orders."""
+        stopped = self._state is ConnectorState.STOPPED
+        tasks = () if stopped else self._control.tasks()
+        return ConnectorStatus(self._settings.name, self._state, self._worker, tasks)
+
+    async def order(self, state: ConnectorState) -> None:
+        """Pause, resume or stop the connector on all workers."""
+        await self._control.order(state)
+
+    async def restart(self, tasks: Sequence[int], *, only_failed: bool = False) -> None:
+        """Drain and start anew these tasks, wherever they run."""
+        await self._control.restart(tasks, only_failed=only_failed)
+
+    # What the control tells; see :class:`..control.Steered`.
+
+    def obey(self, state: ConnectorState) -> None:
+        """Have all tasks run, pause or stop; of a stopped connector nothing stays, no failure."""
+        if state is self._state:
+            return
+        log.info("The connector is told to be otherwise.", state=state, before=self._state)
+        self._state = state
+        for child in self._children:
+            if state is ConnectorState.STOPPED:
+                child.failed = child.restarting = False
+                child.leave()
+            else:
+                child.order(self._steering())
+                child.changed.set()
+
+    def again(self, tasks: Sequence[int], *, only_failed: bool) -> None:
+        """Have tasks of this worker start anew, once those that run have drained."""
+        for child in self._children:
+            failed = child.report().state is TaskState.FAILED
+            if child.task_id not in tasks or (only_failed and not failed):
+                continue
+            if self._state is ConnectorState.STOPPED:
+                continue  # there is none
+            log.info("A task is restarted as ordered.", task=child.task_id)
+            child.failed, child.restarting, child.deaths = False, True, 0
+            child.leave()
+
+    def divide(self, sending: int) -> None:
+        """Give each task its part of the rates."""
+        if sending != self._sending:
+            log.info("The rates are divided anew.", tasks=sending)
+            self._sending = sending
+            for child in self._children:
+                child.order(self._steering())
+
+    def reports(self) -> Sequence[TaskReport]:
+        """The tasks of this worker as they are now."""
+        return [child.report() for child in self._children]
+
+    # Inside.
+
+    def _steering(self) -> task_process.Steering:
+        return task_process.Steering(
+            paused=self._state is ConnectorState.PAUSED, share=1 / self._sending
+        )
+
+    async def _wait_for_orders(self) -> None:
+        """Wait until it is heard what the connector is told to be, or until a signal."""
+        known = asyncio.create_task(self._control.known())
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({known, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for waiting in (known, stopping):
+            waiting.cancel()
 
     def _obey_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -163,41 +223,57 @@ class Supervisor:
         log.info("Draining; a second signal ends at once.")
         self._stopping.set()
         for child in self._children:
-            self._order(child, task_process.STOP)
+            child.leave()
 
     def _let_go(self, kind: Kind) -> None:
         for child in self._children:
-            self._order(child, task_process.Release(kind))
-
-    @staticmethod
-    def _order(child: Child, order: object) -> None:
-        if child.connection is not None:
-            with contextlib.suppress(OSError):
-                child.connection.send(order)
+            child.order(task_process.Release(kind))
 
     async def _live(self, child: Child) -> int:
-        """Keep one task alive until the connector stops; gives its last exit status."""
-        while True:
+        """Keep one task as it is to be until this worker stops; gives its last exit status."""
+        status = task_process.EXIT_DONE
+        while await self._may_begin(child):
             started_s = asyncio.get_running_loop().time()
             status = await self._one_life(child)
             if child.beat is None and self._stopping.is_set() and status == -signal.SIGTERM:
                 # Our signal reached it as well, before it could obey; it had taken nothing.
                 status = task_process.EXIT_DONE
-            self._close_books(child)
-            if self._stopping.is_set():
-                return task_process.EXIT_FAILED if child.failed else status
+            child.close_books()
+            if child.leaving.is_set() or self._stopping.is_set():
+                if status != task_process.EXIT_DONE:
+                    log.warning("A task had not drained when it ended.", task=child.task_id)
+                continue
+            child.restarting = False
             if status in (task_process.EXIT_FAILED, task_process.EXIT_SETTINGS):
                 child.failed = True
-                await self._stopping.wait()
-                return status
+                continue
             lived_s = asyncio.get_running_loop().time() - started_s
             self._note_crash(child, status)
             child.deaths = 1 if lived_s > HEALTHY_AFTER_S else child.deaths + 1
-            wait_s = self._backoff.wait_s(child.deaths)
             log.error("A task died; it is started again.", task=child.task_id, status=status)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), wait_s)
-                return status
+            await self._until(
+                child,
+                lambda: child.restarting or self._state is ConnectorState.STOPPED,
+                self._backoff.wait_s(child.deaths),
+            )
+        return status
+
+    async def _may_begin(self, child: Child) -> bool:
+        """Wait until this task is to live; False when this worker stops first."""
+        await self._until(
+            child, lambda: not child.failed and self._state is not ConnectorState.STOPPED
+        )
+        return not self._stopping.is_set()
+
+    async def _until(
+        self, child: Child, condition: Callable[[], bool], limit_s: float | None = None
+    ) -> None:
+        """Wait until it comes true, or this worker stops, or the time is over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while not (condition() or self._stopping.is_set()):
+                    child.changed.clear()
+                    await child.changed.wait()
 
     def _note_crash(self, child: Child, status: int) -> None:
         """Count a crash at its record; what that quarantines, every task is told."""
@@ -206,41 +282,45 @@ class Supervisor:
         if quarantined is not None:
             child.deaths = 0  # its cause is out of the way
             for one in self._children:
-                self._order(one, quarantined)
+                one.order(quarantined)
 
     async def _one_life(self, child: Child) -> int:
         ours, theirs = self._context.Pipe()
         slate = Slate(self._context)
+        begin = task_process.Beginning(self._deaths.quarantined, self._steering())
         process = self._context.Process(
             target=task_process.run,
-            args=(self._settings, child.task_id, theirs, slate, self._deaths.quarantined),
+            args=(self._settings, child.task_id, theirs, slate, begin),
             name=f"{self._settings.name}-{child.task_id}",
         )
         process.start()
         theirs.close()
         pid = cast("int", process.pid)  # it was started
-        child.process, child.connection, child.beat = process, ours, None
-        child.vigil = Vigil(slate, pid, lambda: child.heard_s)
-        watching = asyncio.create_task(child.vigil.keep())
+        vigil = Vigil(slate, pid, lambda: child.heard_s)
+        child.begin(process, ours, vigil)
+        watching = asyncio.create_task(vigil.keep())
         ended = asyncio.Event()
-        self._listen(child, process, ours, ended)
+        child.listen(process, ours, ended, partial(self._heard, child))
         for kind in self._holds.released:
-            self._order(child, task_process.Release(kind))
+            child.order(task_process.Release(kind))
         if self._stopping.is_set():
-            self._order(child, task_process.STOP)
-        await self._wait_for(process, ended)
+            child.leave()
+        await self._wait_for(child, process, ended)
         watching.cancel()
-        child.process, child.connection = None, None
+        child.end()
         ours.close()
         self._holds.heard(child.task_id, ())
         status = process.exitcode
         return 1 if status is None else status
 
-    async def _wait_for(self, process: SpawnProcess, ended: asyncio.Event) -> None:
-        """Wait for a task to end; once we stop, only as long as a drain may take."""
-        stopping = asyncio.create_task(self._stopping.wait())
+    def _heard(self, child: Child, beat: Heartbeat) -> None:
+        self._holds.heard(child.task_id, beat.holdings)
+
+    async def _wait_for(self, child: Child, process: SpawnProcess, ended: asyncio.Event) -> None:
+        """Wait for a task to end; once it is told to, only as long as a drain may take."""
+        leaving = asyncio.create_task(child.leaving.wait())
         ending = asyncio.create_task(ended.wait())
-        await asyncio.wait({stopping, ending}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({leaving, ending}, return_when=asyncio.FIRST_COMPLETED)
         if not ending.done():
             limit_s = self._settings.delivery.drain_timeout_s + STOP_MARGIN_S
             await asyncio.wait({ending}, timeout=limit_s)
@@ -248,73 +328,23 @@ class Supervisor:
                 log.error("A task did not stop in time and is killed.", task=process.name)
                 process.kill()
                 await ending
-        stopping.cancel()
-
-    def _listen(
-        self, child: Child, process: SpawnProcess, connection: Connection, ended: asyncio.Event
-    ) -> None:
-        """Read a task's heartbeats on a thread, until it ends."""
-        loop = asyncio.get_running_loop()
-
-        def heard(beat: Heartbeat) -> None:
-            if child.connection is connection:
-                child.beat, child.heard_s = beat, time.monotonic()
-                self._holds.heard(child.task_id, beat.holdings)
-
-        def listen() -> None:
-            try:
-                while True:
-                    loop.call_soon_threadsafe(heard, connection.recv())
-            except (EOFError, OSError):
-                pass
-            except Exception as error:  # noqa: BLE001 - or nobody would ever see the task end
-                kind = type(error).__name__
-                log.error("A heartbeat cannot be read.", task=child.task_id, kind=kind)  # noqa: TRY400
-                process.kill()
-            process.join()
-            loop.call_soon_threadsafe(ended.set)
-
-        threading.Thread(target=listen, name=f"task-{child.task_id}", daemon=True).start()
-
-    @staticmethod
-    def _close_books(child: Child) -> None:
-        """Keep a dead task's counts; what it had in flight was given back."""
-        if child.beat is not None:
-            child.ended = added_up([child.ended, released(child.beat.metrics)])
-            child.beat = replace(child.beat, metrics=()) if child.beat.trace else None
+        leaving.cancel()
 
 
-def released(metrics: Sequence[Metric]) -> list[Metric]:
-    """The metrics of a task that is gone: counters stay, gauges go, in flight becomes released."""
-    kept = [metric for metric in metrics if metric.type in {"counter", "histogram"}]
-    by_name = {metric.name: metric for metric in metrics}
-    in_flight = by_name.get("processor_records_in_flight")
-    if in_flight is not None:
-        extra = Metric("processor_records_released", "", "counter")
-        for sample in in_flight.samples:
-            if sample.value:
-                labels = {**sample.labels, "reason": ReleaseReason.STOPPED}
-                extra.add_sample("processor_records_released_total", labels, sample.value)
-        kept = added_up([kept, [extra]])
-    return kept
-
-
-class _Tasks(Collector):
-    def __init__(self, children: Sequence[Child]) -> None:
-        self._children = children
-
-    def collect(self) -> list[Metric]:
-        lives = [child.beat.metrics for child in self._children if child.beat is not None]
-        states = Counter(_state_of(child) for child in self._children)
-        return [
-            *added_up([*(child.ended for child in self._children), *lives]),
-            *of_worker(processor.__version__, {state: states[state] for state in TaskState}),
-        ]
-
-
-def _state_of(child: Child) -> TaskState:
-    if child.failed:
-        return TaskState.FAILED
-    if child.beat is None or child.process is None:
-        return TaskState.RESTARTING
-    return TaskState(child.beat.state)
+def _why_not(child: Child) -> list[str]:
+    """Why a task is not ready; nothing when it is, or is paused as it should be."""
+    report, beat = child.report(), child.beat
+    if report.state is TaskState.FAILED:
+        return [f"FAILED. {report.trace}".rstrip()]
+    reasons: list[str] = []
+    if child.restarting:
+        reasons.append("restarting")
+    elif beat is None or child.process is None:
+        reasons.append("starting")
+    elif child.silent_s > SILENT_S:
+        reasons.append(f"no sign of life for {child.silent_s:.0f} s")
+    elif beat.state not in (State.RUNNING, State.PAUSED):
+        reasons.append(str(beat.state))
+    if beat is not None:
+        reasons += [f"{waiting.reason}: {waiting.message}" for waiting in beat.waiting]
+    return reasons

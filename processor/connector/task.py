@@ -10,11 +10,12 @@ from enum import StrEnum
 from typing import Protocol
 
 from processor.connector.assembly import Machine
+from processor.connector.ended_before import ended_before
 from processor.connector.ledger import ReleaseReason
 from processor.connector.passage import Passage
 from processor.errors import ProcessorError
 from processor.kafka.intake import Start
-from processor.kafka.progress import NOTHING, Ended, Ignored, Mark, read
+from processor.kafka.progress import Mark
 from processor.record import Record, TopicPartition
 from processor.telemetry.logs import get_logger
 
@@ -30,6 +31,7 @@ class State(StrEnum):
 
     UNASSIGNED = "UNASSIGNED"
     RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
     FAILED = "FAILED"
 
 
@@ -84,6 +86,8 @@ class Task:
     stop_when_exhausted: bool = False
     state: State = State.UNASSIGNED
     trace: str = ""
+    paused: bool = False
+    _wanted: bool = True
     _source: Consuming | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _failure: asyncio.Future[None] | None = None
@@ -108,6 +112,8 @@ class Task:
         turning = asyncio.create_task(self.machine.run())
         stopping = asyncio.create_task(self._stopping.wait())
         keeping = asyncio.create_task(self._keep())
+        if self.paused:
+            self._pass_on_flow()
         source.start()
         try:
             await asyncio.wait(
@@ -131,8 +137,20 @@ class Task:
 
     def flow(self, on: bool) -> None:  # noqa: FBT001 - the valve's callback
         """Pass the valve's wish on to the source."""
-        if self._source is not None:
-            self._source.flow(on=on and not self._stopping.is_set())
+        self._wanted = on
+        self._pass_on_flow()
+
+    def pause(self, *, on: bool) -> None:
+        """Take no more records, or go on; what is in flight ends and is committed all the same."""
+        if on != self.paused:
+            log.info("Paused as ordered." if on else "Resumed as ordered.")
+        self.paused = on
+        self._pass_on_flow()
+
+    @property
+    def shown(self) -> State:
+        """The state that is told."""
+        return State.PAUSED if self.paused and self.state is not State.FAILED else self.state
 
     def rest(self, partitions: Iterable[TopicPartition]) -> None:
         """Pass on of which partitions no more is wanted."""
@@ -165,7 +183,7 @@ class Task:
                 partition,
                 committed=start.offset,
                 metadata=start.metadata,
-                ended=_ended_before(partition, start),
+                ended=ended_before(partition, start),
                 origin=start.origin,
                 generation=start.generation,
             )
@@ -234,6 +252,11 @@ class Task:
         self._fail(error)
 
     # Inside.
+
+    def _pass_on_flow(self) -> None:
+        if self._source is not None:
+            on = self._wanted and not self.paused and not self._stopping.is_set()
+            self._source.flow(on=on)
 
     async def _keep(self) -> None:
         """Commit and look at intervals, and give up where the settings set a limit."""
@@ -370,26 +393,3 @@ class Task:
         for partition in self.machine.ledger.partitions():
             self.machine.ledger.release(partition, ReleaseReason.STOPPED)
         await self.machine.aclose()
-
-
-def _ended_before(partition: TopicPartition, start: Start) -> Ended:
-    """What had ended beyond the committed offset, as far as that can be believed."""
-    if start.offset is None:
-        return NOTHING
-    try:
-        ended = read(start.metadata, start.offset, start.origin, start.end)
-    except Ignored as ignored:
-        log.warning(
-            "The metadata of the committed offset is ignored; records may be sent again.",
-            partition=str(partition),
-            offset=start.offset,
-            reason=str(ignored),
-        )
-        return NOTHING
-    if ended:
-        log.info(
-            "Records that had ended are left out.",
-            partition=str(partition),
-            offsets=sum(run.stop - run.start for run in ended),
-        )
-    return ended

@@ -45,6 +45,30 @@ class Release:
     kind: Kind
 
 
+@dataclass(frozen=True, slots=True)
+class Steering:
+    """How a task is to work until it is told otherwise; also the order that tells it so.
+
+    Attributes:
+        share: its part of the connector's rates.
+    """
+
+    paused: bool
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How a life begins.
+
+    Attributes:
+        quarantined: records that are not decoded any more.
+    """
+
+    quarantined: Mapping[Suspect, Quarantined]
+    steering: Steering
+
+
 GC_THRESHOLDS = (50_000, 20, 100)
 """Decoding and mapping make many short-lived dictionaries; see the benchmark page."""
 
@@ -54,7 +78,7 @@ def run(
     task_id: int,
     connection: Connection,
     slate: Slate,
-    quarantined: Mapping[Suspect, Quarantined],
+    begin: Beginning,
 ) -> None:
     """Run one task and exit with its status; the entry point of the child process."""
     die_with_parent()
@@ -63,8 +87,8 @@ def run(
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logs.configure(settings.logging, secrets=inline_secrets(settings), who={"task": task_id})
     try:
-        last_words = Written(slate, quarantined)
-        status = asyncio.run(_task(settings, task_id, connection, last_words))
+        last_words = Written(slate, begin.quarantined)
+        status = asyncio.run(_task(settings, task_id, connection, last_words, begin.steering))
     except Misconfigured as error:
         log.error("The task cannot start.", cause=str(error))  # noqa: TRY400 - a sentence says it
         status = EXIT_SETTINGS
@@ -91,7 +115,11 @@ def die_with_parent() -> None:
 
 
 async def _task(
-    settings: Settings, task_id: int, connection: Connection, last_words: Written
+    settings: Settings,
+    task_id: int,
+    connection: Connection,
+    last_words: Written,
+    steering: Steering,
 ) -> int:
     loop = asyncio.get_running_loop()
     task: Task | None = None
@@ -109,7 +137,7 @@ async def _task(
     wiring = Wiring(
         names=Names(settings.name, str(task_id), settings.dead_letter_topic),
         client_id=client_id,
-        share=1 / settings.tasks_max,
+        share=steering.share,
         turn=turn,
         rest=rest,
         last_words=last_words,
@@ -122,6 +150,7 @@ async def _task(
     task = Task(
         machine,
         Limits(settings.delivery.drain_timeout_s, give_up_s if give_up_s >= 0 else None),
+        paused=steering.paused,
     )
     source = Source(
         {
@@ -205,10 +234,17 @@ def _listen(
                 loop.call_soon_threadsafe(task.stop)
             elif isinstance(order, Release) and (brake := task.machine.brake) is not None:
                 loop.call_soon_threadsafe(brake.release, order.kind)
+            elif isinstance(order, Steering):
+                loop.call_soon_threadsafe(_steer, task, order)
             elif isinstance(order, Quarantined):
                 last_words.quarantine(order)
 
     threading.Thread(target=listen, name="supervisor", daemon=True).start()
+
+
+def _steer(task: Task, order: Steering) -> None:
+    task.machine.share.part = order.share
+    task.pause(on=order.paused)
 
 
 async def _beat(task: Task, task_id: int, connection: Connection) -> None:
@@ -238,7 +274,7 @@ def _heartbeat(task: Task, task_id: int) -> Heartbeat:
     waiting = tuple(Waiting(p.reason, p.message, p.of_setup) for p in active)
     holdings = machine.brake.holdings() if machine.brake is not None else ()
     metrics = machine.metrics.snapshot()
-    return Heartbeat(task_id, task.state, task.trace, waiting, metrics, holdings)
+    return Heartbeat(task_id, task.shown, task.trace, waiting, metrics, holdings)
 
 
 def _send(connection: Connection, beat: Heartbeat) -> None:

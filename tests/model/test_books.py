@@ -12,9 +12,9 @@ import pytest
 from prometheus_client.core import Metric
 
 from processor.connector import task_process
+from processor.connector.child import Child
 from processor.connector.heartbeat import Heartbeat
 from processor.connector.ledger import DELIVERED, FULL_BITS, Ledger, ReleaseReason
-from processor.connector.supervisor import Child, Supervisor
 from processor.errors import Code, FilterReason
 from processor.kafka.progress import BITS_PER_OPEN
 from processor.record import Record, TopicPartition
@@ -172,7 +172,7 @@ def the_books_of_the_dead_are_closed(beat: Heartbeat) -> None:
     child = Child(0)
     for _ in range(2):
         child.beat = beat
-        Supervisor._close_books(child)  # noqa: SLF001 - what happens when a task has died
+        child.close_books()
     once, twice = read(beat.metrics), read(child.ended)
     assert child.beat is None
     assert twice["records_consumed_total", "0", "events"] == 16

@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 
 from processor.connector.backoff import Backoff
-from processor.connector.courier import Courier, Rate, label_of
+from processor.connector.courier import Courier, Rate, Share, label_of
 from processor.connector.pauses import Pauses
 from processor.errors import Code, Misconfigured, Refused, TryAgain
 from processor.experience_platform.answers import (
@@ -78,7 +78,7 @@ class Post:
         loop = asyncio.get_running_loop()
         self.ims, self.inlets = ims or Ims(), inlets or Inlets()
         self.pauses, self.metrics = Pauses(loop.time), TaskMetrics()
-        share = limits.pop("share", 1.0)
+        share = self.share = Share(limits.pop("share", 1.0))
         self.courier = Courier(
             cast("ImsTokens", self.ims),
             cast("Collection", self.inlets),

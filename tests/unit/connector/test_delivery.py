@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processor.connector.backoff import Backoff
-from processor.connector.courier import Courier
+from processor.connector.courier import WHOLE, Courier
 from processor.connector.delivery import Inlet
 from processor.connector.passage import Failure, Parcel, Passage
 from processor.connector.pauses import Pauses
@@ -142,7 +142,7 @@ class Bench:
             cast("ImsTokens", self.tokens),
             cast("Collection", platform),
             limits,
-            share=1.0,
+            share=WHOLE,
             backoff=backoff,
             pauses=self.pauses,
             metrics=self.metrics,
@@ -154,7 +154,7 @@ class Bench:
             limits,
             envelope=Envelope(PLATFORM, TARGET),
             courier=self.courier,
-            share=1.0,
+            share=WHOLE,
             outcome=self._outcome,
             wanted=lambda parcel: int(parcel.message.id) not in self.unwanted,
             backoff=backoff,

@@ -5,9 +5,10 @@ from typing import Any, cast
 import pytest
 
 from processor.connector import quarantine
+from processor.connector.child import Child
 from processor.connector.last_words import Slate
 from processor.connector.quarantine import Death, Deaths, Suspect
-from processor.connector.supervisor import Child, Supervisor
+from processor.connector.supervisor import Supervisor
 from processor.connector.vigil import Vigil
 from processor.errors import Code
 from processor.settings import Settings
@@ -232,4 +233,4 @@ async def test_a_process_that_starts_is_given_what_it_must_not_decode() -> None:
 
     await Supervisor._one_life(supervisor, child)  # noqa: SLF001 - not the double's
 
-    assert list(context.given[-1]) == [FIRST]
+    assert list(context.given[-1].quarantined) == [FIRST]

@@ -3,6 +3,7 @@ import pickle
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context
 from typing import Any, cast
 
@@ -14,11 +15,12 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from processor.connector.books import BooksCollector
+from processor.connector.child import Child, released
 from processor.connector.heartbeat import Heartbeat, Waiting
 from processor.connector.hold import Hold
 from processor.connector.judge import Kind
 from processor.connector.ledger import DELIVERED, DeadLettered, Ledger, LeftOut, ReleaseReason
-from processor.connector.supervisor import Child, Supervisor, released
+from processor.connector.supervisor import Supervisor
 from processor.connector.task import State
 from processor.connector.task_process import STOP, Release, frames_of
 from processor.errors import Code, FilterReason
@@ -227,8 +229,8 @@ async def test_the_counts_of_a_task_that_died_stay_in_the_metrics() -> None:
     child.beat = Heartbeat(0, State.RUNNING, "", (), life.snapshot())
     before = supervisor.metrics().decode()
 
-    supervisor._close_books(child)  # noqa: SLF001 - a real death takes a process
-    supervisor._close_books(child)  # noqa: SLF001
+    child.close_books()
+    child.close_books()
     after = supervisor.metrics().decode()
 
     place = '{partition="0",topic="events"'
@@ -283,7 +285,7 @@ async def test_a_heartbeat_that_cannot_be_read_ends_the_task_and_is_not_waited_f
     ours, theirs = get_context("spawn").Pipe()
     process, ended = Ends(), asyncio.Event()
 
-    supervisor._listen(child, cast("Any", process), ours, ended)  # noqa: SLF001
+    child.listen(cast("Any", process), ours, ended, lambda _: None)
     theirs.send_bytes(b"no pickle")
     await asyncio.wait_for(ended.wait(), 10)
 
@@ -299,7 +301,7 @@ async def test_a_pipe_that_ends_is_the_end_of_the_task() -> None:
     process, ended = Ends(), asyncio.Event()
     child.connection = ours
 
-    supervisor._listen(child, cast("Any", process), ours, ended)  # noqa: SLF001
+    child.listen(cast("Any", process), ours, ended, lambda _: None)
     theirs.send(beat())
     theirs.close()
     await asyncio.wait_for(ended.wait(), 10)
@@ -332,7 +334,7 @@ async def test_what_a_task_says_that_it_holds_is_shown() -> None:
     ended = asyncio.Event()
     child.connection = ours
 
-    supervisor._listen(child, cast("Any", Ends()), ours, ended)  # noqa: SLF001
+    child.listen(cast("Any", Ends()), ours, ended, partial(supervisor._heard, child))  # noqa: SLF001
     theirs.send(replace(beat(), holdings=(HOLD,)))
     theirs.close()
     await asyncio.wait_for(ended.wait(), 10)
