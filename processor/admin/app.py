@@ -8,7 +8,11 @@ from processor.admin.answers import HANDLERS
 from processor.admin.blocking import Blocking
 from processor.admin.connect.connectors import Connectors
 from processor.admin.connect.kafka import Kafka, RealKafka
+from processor.admin.connect.loggers import Loggers
+from processor.admin.connect.offsets import Offsets
+from processor.admin.connect.plugins import Plugins
 from processor.admin.connect.root import Root
+from processor.admin.connect.topics import Topics
 from processor.admin.health import connect_health, health_routes
 from processor.admin.limits import BoundedBodies, Paced, Slots
 from processor.admin.login import Login
@@ -28,6 +32,10 @@ def admin_routes(
             connect_health(worker),
             *Root(kafka, blocking).routes(),
             *Connectors(worker, settings).routes(),
+            *Topics(worker, settings.name).routes(),
+            *Offsets(worker, settings.name, kafka, blocking).routes(),
+            *Plugins(blocking).routes(),
+            *Loggers(worker).routes(),
         ]
     return routes
 

@@ -96,10 +96,11 @@ class EnvironmentSource(PydanticBaseSettingsSource):
         for name in tables:
             table = table.setdefault(name, {})
         is_list = slot.field is not None and get_origin(slot.field.annotation) is list
-        table[key] = _items(value) if is_list else value
+        table[key] = items(value) if is_list else value
 
 
-def _items(value: str) -> list[str]:
+def items(value: str) -> list[str]:
+    """The items of a list that is separated by commas."""
     return [item for part in value.split(",") if (item := part.strip())]
 
 

@@ -92,8 +92,12 @@ def _inline(value: object) -> Iterator[str]:
 
 def masked(settings: BaseModel) -> dict[str, Any]:
     """The settings as JSON-ready tables, secrets masked; what was left out stays `None`."""
-    document = settings.model_dump(mode="json")
-    return {key: _masked(key, value) for key, value in document.items()}
+    return masked_tables(settings.model_dump(mode="json"))
+
+
+def masked_tables(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables of settings with their secrets masked."""
+    return {key: _masked(key, value) for key, value in tables.items()}
 
 
 def _masked(key: str, value: Any) -> Any:
@@ -101,6 +105,12 @@ def _masked(key: str, value: Any) -> Any:
         return {name: _masked(name, inner) for name, inner in value.items()}
     if value and is_secret_key(key) and isinstance(value, str):
         return MASK
-    if key == "proxy" and value and (parts := urlsplit(value)).password:
-        return value.replace(f":{parts.password}@", f":{MASK}@")
-    return value
+    return _without_password(value) if key == "proxy" and isinstance(value, str) else value
+
+
+def _without_password(url: str) -> str:
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        return MASK  # no URL at all, but it may hold one
+    return url.replace(f":{password}@", f":{MASK}@") if password else url

@@ -8,29 +8,30 @@ from processor.telemetry.logs import redact
 
 CONNECTOR_CLASS = "processor.CapillaryAepSinkConnector"
 TASK_CLASS = "processor.connector.task.Task"
+CLASS_KEY = "connector.class"
+
+CONNECTS_NAMES = {
+    "tasks.max": "tasks_max",
+    "topics": "kafka.topics",
+    "topics.regex": "kafka.topics_regex",
+    "errors.deadletterqueue.topic.name": "errors.deadletterqueue_topic_name",
+    "errors.deadletterqueue.topic.replication.factor": (
+        "errors.deadletterqueue_topic_replication_factor"
+    ),
+}
+"""Connect's names for settings of ours; ``name`` and ``errors.tolerance`` are called alike."""
 
 
 def configuration_of(settings: Settings) -> dict[str, str]:
-    """Every setting that has a value, by its dotted name, and Connect's own names before them."""
-    kafka = settings.kafka
-    topics = {"topics.regex": kafka.topics_regex} if kafka.topics_regex else {}
-    connects = topics or {"topics": ",".join(kafka.topics)}
-    errors = settings.errors
-    retry_ms = -1 if errors.retry_timeout_s < 0 else round(errors.retry_timeout_s * 1000)
-    return {
-        "connector.class": CONNECTOR_CLASS,
-        "name": settings.name,
-        "tasks.max": str(settings.tasks_max),
-        **connects,
-        "errors.retry.timeout": str(retry_ms),
-        "errors.retry.delay.max.ms": str(round(errors.retry_delay_max_s * 1000)),
-        "errors.deadletterqueue.topic.name": errors.deadletterqueue_topic_name,
-        "errors.deadletterqueue.topic.replication.factor": str(
-            errors.deadletterqueue_topic_replication_factor
-        ),
-        "errors.deadletterqueue.context.headers.enable": "true",
-        **dict(_flat("", masked(settings))),
-    }
+    """Every setting that has a value, by its dotted name, and before them by Connect's own."""
+    ours = flat(masked(settings))
+    connects = {name: ours[our] for name, our in CONNECTS_NAMES.items() if ours.get(our)}
+    return {CLASS_KEY: CONNECTOR_CLASS, **connects, **ours}
+
+
+def flat(tables: Mapping[str, Any]) -> dict[str, str]:
+    """Tables as dotted keys and texts; what has no value is left out."""
+    return dict(_flat("", tables))
 
 
 def _flat(prefix: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -294,6 +294,16 @@ def prepare(
         raise Misconfigured("--topic and --from-file contradict each other.", mend="Give one.")
     if aim.word == "file":
         choices = [TopicChoice(p.topic, (p.partition,)) for p in aim.wanted]
+    return prepare_aim(settings, aim, choices)
+
+
+def prepare_aim(settings: Settings, aim: Aim, choices: Sequence[TopicChoice]) -> Reset:
+    """As `prepare`, with an aim that was read already.
+
+    Raises:
+        Misconfigured: what is named does not exist or is not consumed.
+        TryAgain: no broker answers.
+    """
     own = next((c.topic for c in choices if settings.is_own_topic(c.topic)), None)
     if own is not None:
         raise Misconfigured(f"{own} is a topic of the connector's own, which it never consumes.")

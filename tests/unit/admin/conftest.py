@@ -1,6 +1,6 @@
 """What the tests of this wing share: settings, tokens, and a worker that the test sets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from processor.admin.access import Access
 from processor.admin.app import create_app
 from processor.connector.status import ConnectorState, ConnectorStatus, TaskState, TaskStatus
+from processor.record import TopicPartition
 from processor.settings import Settings
 
 NAME = "ours"
@@ -73,9 +74,25 @@ class FakeKafka:
 
     def __init__(self) -> None:
         self.id: str | None = "cluster-id"
+        self.offsets = {TopicPartition("events", 0): 7, TopicPartition("events", 1): 0}
+        self.told: list[Any] = []
+        self.fault: Exception | None = None
 
     def cluster_id(self) -> str | None:
         return self.id
+
+    def committed(self) -> Mapping[TopicPartition, int]:
+        return self.offsets
+
+    def alter(self, wanted: Mapping[TopicPartition, int | None]) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.told.append(dict(wanted))
+
+    def forget(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.told.append("forget")
 
 
 @pytest.fixture

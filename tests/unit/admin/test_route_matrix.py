@@ -52,11 +52,22 @@ ROUTES = {
     "PUT /connectors/{connector}/stop": "admin",
     "POST /connectors/{connector}/restart": "admin",
     "POST /connectors/{connector}/tasks/{task}/restart": "admin",
+    "GET /connectors/{connector}/topics": "look",
+    "PUT /connectors/{connector}/topics/reset": "admin",
+    "GET /connectors/{connector}/offsets": "look",
+    "PATCH /connectors/{connector}/offsets": "admin",
+    "DELETE /connectors/{connector}/offsets": "admin",
+    "GET /connector-plugins": "look",
+    "GET /connector-plugins/{plugin}/config": "look",
+    "PUT /connector-plugins/{plugin}/config/validate": "look",
+    "GET /admin/loggers": "look",
+    "GET /admin/loggers/{logger}": "look",
+    "PUT /admin/loggers/{logger}": "admin",
 }
 ASKS_ITSELF = {"POST /login"}
 """Open to everybody, and of no use without a token; see the tests of logging in."""
 
-FILLED = {"connector": "ours", "task": "0"}
+FILLED = {"connector": "ours", "task": "0", "plugin": "CapillaryAepSink", "logger": "root"}
 
 Ask = Callable[..., httpx.AsyncClient]
 by_route = pytest.mark.parametrize(("route", "kind"), ROUTES.items(), ids=list(ROUTES))
