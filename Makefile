@@ -49,7 +49,7 @@ demo: $(STAMP) ## events flow end to end, a mistake is mended and replayed; KEEP
 test: prepare ## every test, real broker and registry included; ARGS="-k word" chooses
 	@$(BIN)/pytest $(ARGS)
 
-check: check-style check-types check-rules check-image check-compose check-monitoring ## format, lint, types, house rules; image, compose file, alerts, dashboard
+check: check-style check-types check-rules check-image check-compose check-monitoring check-chart ## format, lint, types, house rules; image, compose file, alerts, dashboard, chart
 	@echo "All checks passed."
 
 format: $(STAMP) ## rewrite the code in the house's format
