@@ -19,8 +19,9 @@ The rules behind it:
 - **Each kind of state has a target, and so a dataset, of its own**, because a whole record replaces the one before it. A
   record of state without its state (a redemption that does not tell the balance) is not sent.
 - What has no standard XDM field stands below `_tenant`, which is your tenant's namespace.
-- Ids are texts in XDM's own fields; blank dates are left out; a date that goes to a date-time is midnight in
-  `mapping.time_zone`.
+- Ids are texts in XDM's own fields; a date that goes to a date-time is midnight in `mapping.time_zone`.
+- What is no value is left out, and costs nothing else: a blank text that should be a date, a name or a currency, a time of
+  0, an e-mail that is none.
 - Names and contacts go to `profile` only. A message of an event says whom it is about by its `identityMap`: the customer
   id, and e-mail and phone where Capillary sends usable ones and `[identity]` names their namespaces.
 """
@@ -43,6 +44,7 @@ These fields are in no message:
 | `eventName`, `eventId` | they are the `eventType` and the `_id` |
 | `loyaltyEventId`, `traceAttributes` | ids for Capillary's support; the record and its dead letter hold them, and `refId` and `apiRequestId` lead there |
 | `data.entityInformation` and those inside | the customer id again |
+| `cardexternalid` of `customerIdentifiers` | an id of the card in another system: says nothing that its number does not |
 | `firstName`, `lastName`, card numbers and `externalId` of `customerIdentifiers`, in messages of events | personal data: `profile` has them; the external id becomes an identity when `identity.external_id` names a namespace |
 | channels of `customerIdentifiers` (`wechat`, `facebook`, …) | each would need an identity namespace of yours, and links people for good; a row of your own can send them |
 | `triggeringActivity.additionalAttributes`, `requestId` | anything may stand there, and some of it is typed by staff |
