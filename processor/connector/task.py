@@ -122,9 +122,11 @@ class Task:
             drained = False
             if (stopping.done() or self._at_fault) and not turning.done():
                 drained = await self._drain()
+            # What the drain left of its time: a rebalance under way has to end before a commit can.
+            left_s = self._end_by_s - self._now_s() if drained else 0.0
             self._end_by_s = min(self._end_by_s, self._now_s())
             committed = await asyncio.to_thread(
-                source.close, self.machine.ledger.committable(), CLOSE_S
+                source.close, self.machine.ledger.committable(), CLOSE_S + max(0.0, left_s)
             )
             self._raise_what_failed(turning, keeping, failure)
             return drained and committed

@@ -96,9 +96,12 @@ def test_a_blank_name_hides_no_other_and_is_not_sent() -> None:
 
 
 def test_one_card_number_counts_where_there_is_no_list() -> None:
+    more_or_less: list[dict[str, Any]] = [
+        {}, {"cardNumbers": None}, {"cardNumbers": []}, {"cardNumbers": ["4002"]},
+    ]  # fmt: skip
     numbers = [
         profile(cardnumber="4001", **more)["_acme"]["capillaryCustomer"]["cardNumbers"]
-        for more in ({}, {"cardNumbers": None}, {"cardNumbers": []}, {"cardNumbers": ["4002"]})
+        for more in more_or_less
     ]
 
     assert numbers == [["4001"], ["4001"], ["4001"], ["4002"]]

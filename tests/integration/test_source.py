@@ -1,10 +1,13 @@
 """The source as a member of a real consumer group."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Protocol
 
 import pytest
+from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient
 
@@ -229,6 +232,54 @@ def test_a_commit_that_was_decided_before_a_rebalance_does_not_touch_what_went(
 
     begins = third.owned.get(gone, first.owned.get(gone))
     assert begins == 10
+
+
+def test_a_stop_in_the_middle_of_a_rebalance_commits_what_ended(
+    broker: Broker, fresh_name: Callable[[str], str], produce: Produce, begin: Begin,
+    eventually: Eventually, group: str,
+) -> None:  # fmt: skip
+    topic = broker.create_topic(fresh_name("events"), partitions=4)
+    for number in range(4):
+        produce(topic, numbers(10), partition=number)
+    lively = {"heartbeat.interval.ms": 300}
+    members = [begin(members_of(topic), **lively) for _ in range(2)]
+    eventually(lambda: all(len(one.owned) == 2 and len(one.records) >= 20 for one in members))
+    for one in members:
+        one.ends = False
+    begin(members_of(topic), **lively)
+    eventually(lambda: members[0].draining or members[1].draining)
+    slow, leaver = members if members[0].draining else reversed(members)
+    begin(members_of(topic), **lively)
+    eventually(lambda: group_state(broker, group) is ConsumerGroupState.PREPARING_REBALANCING)
+    time.sleep(1.0)  # the leaver has heard of it by its heartbeat, and its JoinGroup waits
+
+    offsets = dict.fromkeys(leaver.owned, 10)
+    with ThreadPoolExecutor() as pool:
+        leaver.ends = True
+        closing = pool.submit(close, leaver, offsets)
+        time.sleep(1.0)
+        for drain in slow.draining:
+            drain()
+        closed = closing.result(40.0)
+
+    assert closed
+    assert any(error is not None for _, error in leaver.commits), "the first came too late"
+    assert committed_of(broker, group, offsets) == offsets
+
+
+def group_state(broker: Broker, group: str) -> ConsumerGroupState:
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    state: ConsumerGroupState = admin.describe_consumer_groups([group])[group].result(10.0).state
+    return state
+
+
+def committed_of(
+    broker: Broker, group: str, partitions: Collection[TopicPartition]
+) -> dict[TopicPartition, int]:
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    asked = ConsumerGroupTopicPartitions(group, [KafkaPartition(*p) for p in partitions])
+    found = admin.list_consumer_group_offsets([asked])[group].result(10.0)
+    return {TopicPartition(p.topic, p.partition): p.offset for p in found.topic_partitions}
 
 
 @pytest.mark.parametrize("protocol", ["cooperative", "KIP-848"])

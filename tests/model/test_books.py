@@ -18,6 +18,7 @@ from processor.connector.ledger import DELIVERED, FULL_BITS, Ledger, ReleaseReas
 from processor.errors import Code, FilterReason
 from processor.kafka.progress import BITS_PER_OPEN
 from processor.record import Record, TopicPartition
+from processor.telemetry import metrics
 from processor.telemetry.metrics import added_up
 from tests.model.adobe import GOOD, HOLD, LATENCY_S, MOST_REQUESTS, TOKEN_LIFE_S, Outcome
 from tests.model.counters import Place, places, without
@@ -61,6 +62,7 @@ def account() -> None:
     random.seed(7)
     the_ledger_knows_its_size()
     the_ledger_knows_what_its_metadata_could_take()
+    worker_says_what_it_is()
     with World() as world:
         world.start("left")
         fresh = read(beat_of(world.workers["left"]).metrics)
@@ -197,6 +199,15 @@ def the_ledger_knows_its_size() -> None:
     assert (ledger.in_flight_count, ledger.made_bytes, ledger.in_flight_bytes) == (0, 0, 0)
     assert ledger.books()[ZERO].released == {ReleaseReason.LOST: 4}
     assert ledger.assign(ZERO, committed=0) != first
+
+
+def worker_says_what_it_is() -> None:
+    samples = read(metrics.of_worker("9.9.9", {"RUNNING": 2, "FAILED": 0}))
+    assert samples == {
+        ("build_info", "9.9.9"): 1,
+        ("tasks", "RUNNING"): 2,
+        ("tasks", "FAILED"): 0,
+    }
 
 
 def the_ledger_knows_what_its_metadata_could_take() -> None:

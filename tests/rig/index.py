@@ -19,6 +19,7 @@ from tests.rig.history import (
     Posted,
     Produced,
     Quiet,
+    Ready,
     Scrape,
     Setup,
     Started,
@@ -169,6 +170,11 @@ class Index:
             )
             for row in self.history.of(Started)
         }
+
+    @cached_property
+    def answering(self) -> set[str]:
+        """Instances that answered on their port at all."""
+        return {row.instance for row in self.history.of(Ready) if row.status}
 
     @cached_property
     def scrapes(self) -> dict[str, list[Scrape]]:

@@ -30,9 +30,6 @@ EXIT_CODES = {"kill": {-9}, "term": {0, 1}, "term_twice": {0, 1, 130}}
 """By what was done; a single SIGTERM without trouble ends with 0, unless its time runs out, as it
 may while a message that gets 500 has no verdict: that takes others that are accepted."""
 
-NOT_YET_PYTHON_MS = 1_000.0
-"""So soon after its start a busy machine's process may not obey signals yet; it holds nothing."""
-
 TROUBLE = ("crash", "freeze", "kafka", "answers", "outage", "refusing", "tokens")
 
 
@@ -125,8 +122,7 @@ def i19_exit_codes(index: Index) -> Found:
         in_time = exit_.at_ms - exit_.since_ms < index.setup.drain_s * 1000
         if exit_.how == "term" and in_time and not troubled:
             allowed = {0}
-        life = index.lives.get(exit_.instance)
-        if life is not None and exit_.since_ms - life.begin_ms < NOT_YET_PYTHON_MS:
+        if exit_.instance not in index.answering:  # it may not even have been Python yet
             allowed = allowed | {-signal.SIGTERM}
         if exit_.code not in allowed:
             problems.append(f"{exit_.instance} ended with {exit_.code} ({exit_.how})")
