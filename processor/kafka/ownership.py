@@ -18,9 +18,6 @@ Committed = Callable[[Mapping[TopicPartition, Mark], str | None], None]
 """Told what the broker acknowledged, or why it did not."""
 
 TOO_LARGE = KafkaError.OFFSET_METADATA_TOO_LARGE
-REGROUPING = frozenset({KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS})
-"""A commit that waited behind our own JoinGroup on the connection carries the generation before."""
-
 UNANSWERED_S = 60.0
 """After so long an order is given up: librdkafka's ``socket.timeout.ms``, by default."""
 
@@ -38,16 +35,11 @@ class Ownership:
     records of a topic that was recreated. So each assignment has a generation, numbered here where
     assignments begin; orders and answers of any other are dropped.
 
-    Attributes:
-        regrouping: the last commit came between two generations of the group. What is ours still
-            can be committed once a poll has brought the new one.
-
     Args:
         told: called with what came of each commit.
     """
 
     def __init__(self, told: Committed) -> None:
-        self.regrouping = False
         self._told = told
         self._generation = 0
         self._generations: dict[TopicPartition, int] = {}
@@ -119,7 +111,6 @@ class Ownership:
     def _commit(
         self, consumer: Consumer, ours: Mapping[TopicPartition, Mark], *, wait: bool
     ) -> bool:
-        self.regrouping = False
         places = [
             KafkaPartition(*p, m.offset, metadata="" if self._plain else m.metadata)
             for p, m in ours.items()
@@ -136,14 +127,12 @@ class Ownership:
             error = error_of(raised)
             if self._is_too_large(error):
                 return self._commit(consumer, ours, wait=wait)
-            self.regrouping = error is not None and error.code() in REGROUPING
             self._told({}, str(error or raised))
             return False
         if any(self._is_too_large(answer.error) for answer in answers):
             return self._commit(consumer, ours, wait=wait)
         self._expect(places)
         self.answered(None, answers)
-        self.regrouping = any(a.error is not None and a.error.code() in REGROUPING for a in answers)
         return all(answer.error is None for answer in answers)
 
     def _expect(self, places: list[KafkaPartition]) -> None:

@@ -167,22 +167,14 @@ class Source:
     def close(self, marks: Mapping[TopicPartition, Mark], timeout_s: float) -> bool:
         """Commit this, leave the group and end the thread; blocks.
 
-        A commit that falls into a rebalance is made again when the group has its new generation.
-
         Returns:
             Whether the commit was acknowledged and the thread ended in time.
         """
         acknowledged = not marks
-        end_s = time.monotonic() + timeout_s
 
         def order(consumer: Consumer) -> None:
             nonlocal acknowledged
             acknowledged = self._ours.commit(consumer, marks, wait=True)
-            while self._ours.regrouping and time.monotonic() < end_s:
-                if not self._pausing.everything:
-                    self._pausing.pause(consumer)
-                self._read(consumer)
-                acknowledged = self._ours.commit(consumer, marks, wait=True)
             self._closing.set()
 
         self._orders.put(order)
