@@ -251,11 +251,7 @@ class Supervisor:
             self._note_crash(child, status)
             child.deaths = 1 if lived_s > HEALTHY_AFTER_S else child.deaths + 1
             log.error("A task died; it is started again.", task=child.task_id, status=status)
-            await self._until(
-                child,
-                lambda: child.restarting or self._state is ConnectorState.STOPPED,
-                self._backoff.wait_s(child.deaths),
-            )
+            await self._until(child, child.leaving.is_set, self._backoff.wait_s(child.deaths))
         return status
 
     async def _may_begin(self, child: Child) -> bool:

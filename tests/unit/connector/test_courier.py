@@ -122,6 +122,31 @@ def test_a_share_of_the_rate_may_be_less_than_one_a_second(run: Any) -> None:
     run(scenario())
 
 
+def test_the_share_of_a_rate_may_change_and_no_burst_comes_of_it(run: Any) -> None:
+    async def scenario() -> None:
+        loop, post = asyncio.get_running_loop(), Post(requests_per_second=10.0, share=0.5)
+        sending = [asyncio.create_task(post.send()) for _ in range(200)]
+        begun_s = loop.time()
+        counts = []
+        for part in (0.5, 0.1, 1.0):
+            post.share.part = part
+            before = len(post.inlets.sent)
+            await asyncio.sleep(4.0)
+            counts.append(len(post.inlets.sent) - before)
+
+        # A burst of one second's worth at the beginning only.
+        assert counts == [
+            pytest.approx(25, abs=1),
+            pytest.approx(4, abs=1),
+            pytest.approx(40, abs=1),
+        ]
+        assert loop.time() - begun_s == pytest.approx(12.0, abs=0.1)
+        for one in sending:
+            one.cancel()
+
+    run(scenario())
+
+
 def test_messages_keep_to_their_rate_even_where_a_request_holds_more(run: Any) -> None:
     async def scenario() -> None:
         post = Post(messages_per_second=100.0)

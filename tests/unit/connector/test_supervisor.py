@@ -1,7 +1,8 @@
 import asyncio
 import pickle
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
@@ -16,13 +17,22 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from processor.connector.books import BooksCollector
 from processor.connector.child import Child, released
+from processor.connector.control_entries import TaskReport
 from processor.connector.heartbeat import Heartbeat, Waiting
 from processor.connector.hold import Hold
 from processor.connector.judge import Kind
 from processor.connector.ledger import DELIVERED, DeadLettered, Ledger, LeftOut, ReleaseReason
-from processor.connector.supervisor import Supervisor
+from processor.connector.status import ConnectorState, TaskState
+from processor.connector.supervisor import Supervisor, worker_id
 from processor.connector.task import State
-from processor.connector.task_process import STOP, Release, frames_of
+from processor.connector.task_process import (
+    EXIT_FAILED,
+    EXIT_SETTINGS,
+    STOP,
+    Release,
+    Steering,
+    frames_of,
+)
 from processor.errors import Code, FilterReason
 from processor.record import Record, TopicPartition
 from processor.settings import Settings
@@ -416,6 +426,246 @@ async def test_a_task_that_begins_hears_what_was_released_and_holds_nothing_when
 
     assert spawns.orders == [Release(KIND), Release(KIND), STOP]
     assert shown.heard_of == [(0, ()), (0, ())]
+
+
+class Lives(Supervisor):
+    """Its tasks live until a test ends them; what they are ordered is kept.
+
+    Attributes:
+        given: for each life, how it began.
+    """
+
+    def __init__(self, tasks: int = 1) -> None:
+        super().__init__(settings(tasks_max=tasks))
+        self.orders: list[Any] = []
+        self.given: list[Steering] = []
+        self.ends: asyncio.Queue[int] = asyncio.Queue()
+        self.living = 0
+
+    async def _one_life(self, child: Child) -> int:
+        self.given.append(self._steering())
+        child.begin(cast("Any", object()), cast("Any", Told(self.orders)), cast("Any", Unharmed()))
+        child.beat, child.restarting = beat(), False
+        self.living += 1
+        status = await self.ends.get()
+        self.living -= 1
+        child.end()
+        return status
+
+    def state(self) -> TaskState:
+        (report,) = self.reports()
+        return report.state
+
+
+class Unharmed:
+    """A vigil over a life that does not crash."""
+
+    def death(self, _status: int) -> None:
+        """It died of nothing."""
+
+
+async def settled() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def living(supervisor: Lives) -> AsyncIterator[Child]:
+    (child,) = children(supervisor)
+    life = asyncio.create_task(supervisor._live(child))  # noqa: SLF001 - without processes
+    await settled()
+    yield child
+    supervisor._stopping.set()  # noqa: SLF001
+    child.changed.set()
+    supervisor.ends.put_nowait(0)
+    await asyncio.wait_for(life, 10)
+
+
+async def test_a_pause_is_ordered_of_those_that_live_and_told_to_those_that_begin() -> None:
+    supervisor = Lives()
+    async with living(supervisor):
+        supervisor.obey(ConnectorState.PAUSED)
+        supervisor.obey(ConnectorState.PAUSED)
+        supervisor.again([0], only_failed=False)
+        supervisor.ends.put_nowait(0)
+        await settled()
+        supervisor.obey(ConnectorState.RUNNING)
+
+        assert supervisor.orders == [Steering(True, 1.0), STOP, Steering(False, 1.0)]
+        assert supervisor.given == [Steering(False, 1.0), Steering(True, 1.0)]
+
+
+async def test_a_stopped_connector_has_no_tasks_until_it_is_resumed() -> None:
+    supervisor = Lives()
+    async with living(supervisor):
+        supervisor.obey(ConnectorState.STOPPED)
+        assert supervisor.orders == [STOP]
+        supervisor.ends.put_nowait(0)
+        await settled()
+        assert supervisor.living == 0
+        assert supervisor.status().tasks == ()
+        assert supervisor.status().state == "STOPPED"
+        assert supervisor.ready()[1] == ["stopped: as ordered; resume the connector to go on"]
+        supervisor.again([0], only_failed=False)  # there is none
+        await settled()
+        assert supervisor.living == 0
+
+        supervisor.obey(ConnectorState.RUNNING)
+        await settled()
+
+        assert supervisor.living == 1
+        assert [task.state for task in supervisor.status().tasks] == ["RUNNING"]
+
+
+async def test_a_stop_and_a_resume_while_it_drains_begin_a_new_life() -> None:
+    supervisor = Lives()
+    async with living(supervisor):
+        supervisor.obey(ConnectorState.STOPPED)
+        supervisor.obey(ConnectorState.RUNNING)
+        supervisor.ends.put_nowait(0)
+        await settled()
+
+        assert supervisor.living == 1
+        assert len(supervisor.given) == 2
+
+
+@pytest.mark.parametrize("status", [EXIT_FAILED, EXIT_SETTINGS])
+async def test_a_failed_task_stays_so_until_it_is_restarted(status: int) -> None:
+    supervisor = Lives()
+    async with living(supervisor) as child:
+        child.beat = beat(State.FAILED, "Why.")
+        supervisor.ends.put_nowait(status)
+        await settled()
+        assert supervisor.reports() == [TaskReport(TaskState.FAILED, "Why.")]
+        supervisor.obey(ConnectorState.PAUSED)
+        supervisor.obey(ConnectorState.RUNNING)
+        await settled()
+        assert supervisor.living == 0
+
+        supervisor.again([0], only_failed=True)
+        assert supervisor.state() is TaskState.RESTARTING
+        await settled()
+
+        assert supervisor.living == 1
+        assert supervisor.state() is TaskState.RUNNING
+
+
+async def test_a_stop_forgets_a_failure() -> None:
+    supervisor = Lives()
+    async with living(supervisor) as child:
+        child.beat = beat(State.FAILED, "Why.")
+        supervisor.ends.put_nowait(EXIT_FAILED)
+        await settled()
+
+        supervisor.obey(ConnectorState.STOPPED)
+        supervisor.obey(ConnectorState.RUNNING)
+        await settled()
+
+        assert supervisor.living == 1
+
+
+async def test_one_that_fails_while_it_is_restarted_begins_anew() -> None:
+    supervisor = Lives()
+    async with living(supervisor):
+        supervisor.again([0], only_failed=False)
+        supervisor.again([0], only_failed=False)
+        supervisor.ends.put_nowait(EXIT_FAILED)
+        await settled()
+
+        assert supervisor.living == 1
+        assert supervisor.state() is TaskState.RUNNING
+
+
+async def test_only_those_that_failed_are_restarted_when_only_they_are_meant() -> None:
+    supervisor = Lives()
+    async with living(supervisor):
+        supervisor.again([0], only_failed=True)
+        supervisor.again([1, 5], only_failed=False)
+
+        assert supervisor.orders == []
+        assert supervisor.state() is TaskState.RUNNING
+
+
+async def test_a_restart_does_not_wait_for_the_back_off_nor_does_a_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("processor.connector.backoff.Backoff.wait_s", lambda *_: 3600.0)
+    supervisor = Lives()
+    async with living(supervisor):
+        supervisor.ends.put_nowait(-signal.SIGKILL)
+        await settled()
+        assert supervisor.state() is TaskState.UNASSIGNED
+        supervisor.obey(ConnectorState.PAUSED)
+        await settled()
+        assert supervisor.living == 0, "a pause is no reason to begin earlier"
+
+        supervisor.again([0], only_failed=False)
+        await settled()
+        assert supervisor.living == 1
+
+        supervisor.ends.put_nowait(-signal.SIGKILL)
+        await settled()
+        supervisor.obey(ConnectorState.STOPPED)
+        supervisor.obey(ConnectorState.RUNNING)
+        await settled()
+        assert supervisor.living == 1
+
+
+async def test_the_tasks_are_told_when_their_part_of_the_rates_changes() -> None:
+    supervisor = Lives()
+    async with living(supervisor):
+        supervisor.divide(1)
+        supervisor.divide(4)
+        supervisor.divide(4)
+
+        assert supervisor.orders == [Steering(False, 0.25)]
+
+
+async def test_a_silent_task_is_not_known_to_run() -> None:
+    supervisor = Lives()
+    async with living(supervisor) as child:
+        child.heard_s -= 11.0
+
+        assert supervisor.state() is TaskState.UNASSIGNED
+
+
+async def test_a_pause_is_a_reason_and_a_metric() -> None:
+    supervisor = Lives()
+    async with living(supervisor) as child:
+        before = supervisor.metrics().decode()
+        supervisor.obey(ConnectorState.PAUSED)
+        child.beat = beat(State.PAUSED)
+
+        assert supervisor.ready() == (
+            False,
+            ["paused: as ordered; resume the connector to go on"],
+        )
+        assert supervisor.live()
+        assert 'processor_paused{reason="paused"} 0.0' in before
+        assert 'processor_paused{reason="paused"} 1.0' in supervisor.metrics().decode()
+        supervisor.obey(ConnectorState.RUNNING)
+        child.beat = beat()
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("127.0.0.1", "this-host:8083"),
+        ("::1", "this-host:8083"),
+        ("localhost", "this-host:8083"),
+        ("0.0.0.0", "this-host:8083"),  # noqa: S104 - nothing listens there
+        ("::", "this-host:8083"),
+        ("10.1.2.3", "10.1.2.3:8083"),
+        ("fd00::7", "[fd00::7]:8083"),
+        ("worker-1.example.com", "worker-1.example.com:8083"),
+    ],
+)
+def test_a_worker_is_called_by_what_others_reach_it_at(
+    host: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "this-host")
+
+    assert worker_id(host, 8083) == name
 
 
 def test_a_defect_is_told_by_its_places_and_not_by_its_text() -> None:

@@ -116,11 +116,19 @@ class Job:
     """A task that runs between an engine and a tap."""
 
     def __init__(
-        self, *, drain_s: float = 25.0, give_up_s: float | None = None, bounded: bool = False
+        self,
+        *,
+        drain_s: float = 25.0,
+        give_up_s: float | None = None,
+        bounded: bool = False,
+        paused: bool = False,
     ) -> None:
         self.engine, self.tap = Engine(), Tap()
         self.task = Task(
-            cast("Machine", self.engine), Limits(drain_s, give_up_s), stop_when_exhausted=bounded
+            cast("Machine", self.engine),
+            Limits(drain_s, give_up_s),
+            stop_when_exhausted=bounded,
+            paused=paused,
         )
         self.running = asyncio.create_task(self.task.run(self.tap))
 
@@ -616,6 +624,75 @@ def test_without_tolerance_what_else_is_in_flight_ends_first_and_is_committed(ru
         assert since_s() < 2.0
         assert job.tap.flows == [False]
         assert job.tap.closed_with == {ZERO: Mark(1), ONE: Mark(3)}
+
+    run(scenario())
+
+
+# As ordered.
+
+
+def test_a_paused_task_takes_no_more_and_commits_what_ends(run: Any) -> None:
+    async def scenario() -> None:
+        job = Job()
+        await job.assigned(ZERO)
+        job.task.pause(on=True)
+        assert job.tap.flows == [False]
+        assert job.task.shown is State.PAUSED
+
+        job.task.flow(True)
+        assert job.tap.flows == [False, False], "the valve cannot open it"
+        job.engine.end(ZERO, 0, 1)
+        await asyncio.sleep(1.5)
+        assert job.tap.commits[-1] == {ZERO: Mark(2)}
+
+        job.task.pause(on=False)
+        assert job.tap.flows[-1] is True
+        assert str(job.task.shown) == "RUNNING"
+        job.engine.end(ZERO, 2)
+        job.task.stop()
+        assert await job.running is True
+
+    run(scenario())
+
+
+def test_a_resumed_task_waits_for_the_valve(run: Any) -> None:
+    async def scenario() -> None:
+        job = Job()
+        await asyncio.sleep(0)
+        job.task.flow(False)
+        job.task.pause(on=True)
+        job.task.pause(on=False)
+
+        assert True not in job.tap.flows
+        job.task.stop()
+        await job.running
+
+    run(scenario())
+
+
+def test_one_that_begins_paused_reads_nothing_before_it_is_resumed(run: Any) -> None:
+    async def scenario() -> None:
+        job = Job(paused=True)
+        await asyncio.sleep(0)
+
+        assert job.tap.flows == [False]
+        assert job.tap.started
+        assert job.task.shown is State.PAUSED
+        job.task.stop()
+        await job.running
+
+    run(scenario())
+
+
+def test_a_paused_task_that_fails_has_failed(run: Any) -> None:
+    async def scenario() -> None:
+        job = Job(paused=True)
+        await asyncio.sleep(0)
+        job.task.failed(ConsumerEnded("fenced"))
+
+        with pytest.raises(TaskFailed):
+            await job.running
+        assert job.task.shown is State.FAILED
 
     run(scenario())
 

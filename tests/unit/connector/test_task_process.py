@@ -1,13 +1,17 @@
 import asyncio
 import re
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from processor.connector import task_process
+from processor.connector.courier import Share
 from processor.connector.task_process import (
+    Steering,
     _beat,
+    _listen,
     _own_instance_id,
     _subscription,
     _without_own_topics,
@@ -103,3 +107,38 @@ def test_the_last_heartbeat_is_not_overtaken_by_the_one_before(
         real_time.run(stop_while_one_is_sent())
 
     assert connection.sent == ["before"]
+
+
+class _Steered:
+    """A task, as far as it can be steered."""
+
+    def __init__(self) -> None:
+        self.machine = SimpleNamespace(share=Share(1.0), brake=None)
+        self.pauses: list[bool] = []
+
+    def pause(self, *, on: bool) -> None:
+        self.pauses.append(on)
+
+
+class _Orders:
+    """A supervisor that orders this, and then nothing for ever."""
+
+    def __init__(self, *orders: object) -> None:
+        self._orders = list(orders)
+
+    def recv(self) -> object:
+        while not self._orders:
+            threading.Event().wait()
+        return self._orders.pop(0)
+
+
+async def test_a_running_task_obeys_how_it_is_steered() -> None:
+    task, orders = _Steered(), _Orders(Steering(paused=True, share=0.25))
+
+    _listen(orders, asyncio.get_running_loop(), task, None)  # type: ignore[arg-type] # fakes
+    async with asyncio.timeout(30):
+        while not task.pauses:
+            await asyncio.sleep(0.01)
+
+    assert task.pauses == [True]
+    assert task.machine.share.part == 0.25
