@@ -26,6 +26,20 @@ SENT_AGAIN_S = 1.5
 ``retry.backoff.max.ms``, one second."""
 
 
+BETWEEN = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.STALE_MEMBER_EPOCH,
+    }
+)
+"""The group has a generation of which the client will hear at once. What is ours stays ours in it:
+partitions are given away in a callback only, and nobody polls meanwhile."""
+
+REJOIN_S, REJOINS = 0.5, 6
+"""A commit that is waited for, and fell between two generations, is made so often again."""
+
+
 class Ownership:
     """Lets through commits of partitions that are ours, decided since they are.
 
@@ -46,6 +60,7 @@ class Ownership:
         self._origins: dict[TopicPartition, Origin] = {}
         self._asked: dict[TopicPartition, dict[tuple[int, str], float]] = {}
         self._plain = False
+        self._between = False
 
     def gained(self, starts: Mapping[TopicPartition, Start]) -> dict[TopicPartition, Start]:
         """These are ours from here; gives them back with the generation of this assignment."""
@@ -98,11 +113,21 @@ class Ownership:
             return self._commit(consumer, free, wait=False)
         if unanswered:
             time.sleep(SENT_AGAIN_S)
-        acknowledged = self._commit(consumer, ours, wait=True)
+        acknowledged = self._insist(consumer, ours)
         if acknowledged and unanswered:
             time.sleep(SENT_AGAIN_S)
-            self._commit(consumer, unanswered, wait=True)
+            self._insist(consumer, unanswered)
         return acknowledged
+
+    def _insist(self, consumer: Consumer, ours: Mapping[TopicPartition, Mark]) -> bool:
+        """Commit, again while the group is between two generations."""
+        for _ in range(REJOINS):
+            if self._commit(consumer, ours, wait=True):
+                return True
+            if not self._between:
+                return False
+            time.sleep(REJOIN_S)
+        return self._commit(consumer, ours, wait=True)
 
     def _is_on_its_way(self, partition: TopicPartition) -> bool:
         since_s = max(self._asked[partition].values(), default=None)
@@ -127,13 +152,16 @@ class Ownership:
             error = error_of(raised)
             if self._is_too_large(error):
                 return self._commit(consumer, ours, wait=wait)
+            self._between = error is not None and error.code() in BETWEEN
             self._told({}, str(error or raised))
             return False
         if any(self._is_too_large(answer.error) for answer in answers):
             return self._commit(consumer, ours, wait=wait)
         self._expect(places)
         self.answered(None, answers)
-        return all(answer.error is None for answer in answers)
+        errors = [answer.error for answer in answers if answer.error is not None]
+        self._between = all(error.code() in BETWEEN for error in errors)
+        return not errors
 
     def _expect(self, places: list[KafkaPartition]) -> None:
         for place in places:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from processor.kafka import ownership
@@ -152,3 +152,56 @@ def test_another_assignment_begins_with_nothing_on_its_way(
     ours.commit(cast("Consumer", consumer), {ONE: Mark(9, generation=2)}, wait=False)
 
     assert consumer.ordered == [(0, 5), (0, 9)]
+
+
+class Rejoining(Broken):
+    """A consumer whose group moved on: its commits are refused until it has heard of that.
+
+    Args:
+        refusals: of the next commits.
+        raised: as an error of the call, else of each partition.
+    """
+
+    def __init__(self, *refusals: int, raised: bool) -> None:
+        super().__init__()
+        self.refusals, self.raised = list(refusals), raised
+
+    def commit(self, *, offsets: Sequence[KafkaPartition], asynchronous: bool) -> Any:
+        if not self.refusals:
+            return super().commit(offsets=offsets, asynchronous=asynchronous)
+        error = KafkaError(self.refusals.pop(0))
+        if self.raised:
+            raise KafkaException(error)
+        return [
+            SimpleNamespace(
+                topic=p.topic, partition=p.partition, offset=p.offset, metadata="", error=error
+            )
+            for p in offsets
+        ]
+
+
+@pytest.mark.parametrize("raised", [True, False])
+@pytest.mark.parametrize(
+    ("refusals", "acknowledged"),
+    [
+        ([], True),
+        ([KafkaError.ILLEGAL_GENERATION], True),
+        ([KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS] * 2, True),
+        ([KafkaError.STALE_MEMBER_EPOCH], True),
+        ([KafkaError.UNKNOWN_MEMBER_ID], False),
+        ([KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID], False),
+        ([KafkaError.ILLEGAL_GENERATION] * 50, False),
+    ],
+)
+def test_the_last_commit_is_made_again_while_the_group_is_between_two_generations(
+    refusals: list[int], acknowledged: bool, raised: bool, ours: Ownership,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    consumer = Rejoining(*refusals, raised=raised)
+    clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=consumer.sleep)
+    monkeypatch.setattr(ownership, "time", clock)
+    marks = {ONE: Mark(7, generation=1)}
+
+    assert ours.commit(cast("Consumer", consumer), marks, wait=True) is acknowledged
+    assert consumer.taken == ([7] if acknowledged else [])
+    assert consumer.now_s < 5.0
