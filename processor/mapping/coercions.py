@@ -6,13 +6,14 @@ have functions of their own.
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from types import MappingProxyType
 from typing import Any
 
 from processor.mapping import date_reading, java_dates
 from processor.mapping.expression import Call, Literal, Node
 from processor.mapping.failures import ExpressionFailed
+from processor.mapping.shapes import TEXT as TEXT_SHAPE
 from processor.mapping.shapes import Kind, Shape
 from processor.mapping.signature import A_BOOLEAN, A_TEXT, TEXT, TEXT_OR_DATE, Function
 
@@ -107,4 +108,21 @@ def _constant(node: Literal, shape: Shape, wanted: str | None) -> tuple[Node, Sh
         made: dict[str, Callable[[str], Any]] = {"integer": int, "number": float}
         kind = {"integer": Kind.INTEGER, "number": Kind.NUMBER}[wanted]
         return Literal(made[wanted](value), node.column), Shape(kind)
+    if wanted in {"date", "date-time"}:
+        return _constant_date(node, value, wanted)
     return node, shape
+
+
+def _constant_date(node: Literal, value: str, wanted: str) -> tuple[Node, Shape]:
+    """A constant date; one without a zone is made when the zone is known."""
+    name, turn = {"date": (_DAY, to_date), "date-time": (_MOMENT, to_date_time)}[wanted]
+    try:
+        turned = turn(UTC, value)
+        datetime.fromisoformat(turned)
+    except ValueError:
+        raise ExpressionFailed(
+            f"the constant is no {wanted}, which the destination wants"
+        ) from None
+    if turned == value:
+        return node, TEXT_SHAPE
+    return Call(name, (node,), node.column, node.depth + 1), TEXT_SHAPE

@@ -151,6 +151,9 @@ KNOWN_FORMATS = (
     "yyyy-MM-dd'T'HH:mm:ss.SSS",
     "yyyy-MM-dd'T'HH:mm:ss.SSSXXX",  # X, XX and XXX: Java's letters for an offset
     "yyyy-MM-dd'T'HH:mm:ssXXX",  # likewise
+    # In neither; ISO 8601 as Java writes a time without a zone, or with an offset without a colon:
+    "yyyy-MM-dd'T'HH:mm:ss",
+    "yyyy-MM-dd'T'HH:mm:ssZ",
 )
 """Tried in this order when `date` has no format; the first that fits wins.
 

@@ -1,6 +1,7 @@
 """What an XDM schema says of a mapping set's destinations: unknown, of another type, left out."""
 
 import difflib
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from processor.mapping.checker import Complaint
@@ -79,6 +80,11 @@ class XdmDestinations:
                 named = ", ".join(map(str, allowed))
                 return Complaint(
                     "the XDM schema does not allow this constant", f"Allowed: {named}."
+                )
+            pattern = schema.get("pattern")
+            if isinstance(constant, str) and not _matches(pattern, constant):
+                return Complaint(
+                    "the XDM schema does not allow this constant", f"Its pattern is {pattern}"
                 )
         return None
 
@@ -210,6 +216,14 @@ def _required(schemas: Sequence[Schema]) -> set[str]:
         if isinstance(names, list):
             found.update(name for name in names if isinstance(name, str))
     return found
+
+
+def _matches(pattern: object, constant: str) -> bool:
+    """Whether a text fits a pattern; one that cannot be read is the gate's matter."""
+    try:
+        return not isinstance(pattern, str) or re.search(pattern, constant) is not None
+    except re.error:
+        return True
 
 
 def _is_open(schemas: Sequence[Schema]) -> bool:

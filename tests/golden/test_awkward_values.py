@@ -73,7 +73,7 @@ def test_an_email_is_sent_in_lower_case_without_blanks(email: str) -> None:
     assert profile(email=email)["personalEmail"] == {"address": email.strip().lower()}
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None, database=None)
 @given(st.text(alphabet="aZ0.-_+@ '\"\\;ü\u200b", max_size=70).map("x{}".format))
 def test_no_email_whatsoever_makes_a_dead_letter_of_a_profile(email: str) -> None:
     assert "capillaryCustomer" in profile(email=email)["_acme"]

@@ -221,3 +221,37 @@ def test_a_mapping_set_with_two_primary_identities_does_not_start(trial: Any) ->
     problems = trial.problems(*rows, ("STATIC", True, "identityMap.B[0].primary"))
 
     assert "row 4: identityMap.B[0].primary: a second primary identity; row 2" in problems
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "said"),
+    [
+        (
+            "ATTRIBUTE",
+            "data.text",
+            "row 1, column 1: each message of data.lines[*] has the same _id",
+        ),
+        ("EXPRESSION", 'concat(data.text, "-", data.text)', "has the same _id, and Profile keeps"),
+        ("STATIC", "x", "row 1, column 1: the _id is the same for every event"),
+        ("EXPRESSION", "now()", "the _id is the same for every event"),
+    ],
+)
+def test_an_id_that_several_messages_would_share_is_refused(
+    trial: Any, kind: str, source: str, said: str
+) -> None:
+    assert said in trial.problems((kind, source, "_id"), iterate="data.lines")
+
+
+@pytest.mark.parametrize(
+    ("keys", "source"),
+    [
+        ({}, "data.text"),
+        ({"iterate": "data.lines"}, "data.lines[*].sku"),
+        ({"iterate": "data.lines"}, 'concat(data.text, "-", data.lines[*].sku)'),
+        ({"iterate": "data.lines"}, 'concat("a", uuid())'),
+    ],
+)
+def test_an_id_that_tells_messages_apart_is_not(
+    trial: Any, keys: dict[str, str], source: str
+) -> None:
+    trial.mapper(("EXPRESSION", source, "_id"), **keys)

@@ -82,6 +82,8 @@ def test_other_words_are_none_and_the_row_says_so(trial: Any, event: Any, word: 
         ("04.Mar.2021", "2021-03-04T00:00:00Z"),
         ("04-Mar-2021", "2021-03-04T00:00:00Z"),
         ("2021-03-04T05:06:07.123456789+02:00", "2021-03-04T05:06:07.123456789+02:00"),
+        ("2021-03-04T05:06:07", "2021-03-04T05:06:07Z"),
+        ("2021-03-04T05:06:07+0530", "2021-03-04T05:06:07+05:30"),
         ("soon", None),
     ],
 )
@@ -142,6 +144,10 @@ def test_expressions_are_turned_too_unless_they_write_dates(
         ("12", "plain", "12"),
         ("12", "elsewhere", "12"),
         (5, "amount", 5),
+        ("2021-03-04", "day", "2021-03-04"),
+        ("04.3.2021", "day", "2021-03-04"),
+        ("2021-03-04", "when", "2021-03-04T00:00:00Z"),
+        ("2021-03-04T05:06:07+02:00", "when", "2021-03-04T05:06:07+02:00"),
     ],
 )
 def test_a_constant_gets_the_type_of_its_destination(
@@ -161,12 +167,25 @@ def test_a_constant_gets_the_type_of_its_destination(
         ("1.5", "count", "row 1: the constant is no integer"),
         ("many", "amount", "row 1: the constant is no number"),
         ("9" * 19, "count", "row 1: the constant is no integer"),
+        ("yesterday", "when", "row 1: the constant is no date-time"),
+        ("2021-13-04T05:06:07Z", "when", "row 1: the constant is no date-time"),
+        ("2021-02-30", "day", "row 1: the constant is no date,"),
     ],
 )
 def test_a_constant_that_cannot_have_that_type_is_refused_at_start(
     trial: Any, text: str, destination: str, said: str
 ) -> None:
     assert said in trial.problems(("STATIC", text, destination), xdm=XDM)
+
+
+def test_a_constant_date_is_in_the_configured_zone(trial: Any, event: Any) -> None:
+    mapper = trial.mapper(
+        ("STATIC", "2021-03-04", "when"),
+        xdm=XDM,
+        settings=MappingSettings(time_zone="Asia/Kolkata"),
+    )
+
+    assert mapper.map(event(), "event", None)[0].entity == {"when": "2021-03-04T00:00:00+05:30"}
 
 
 def test_elements_of_arrays_are_turned_and_whole_copies_are_not(trial: Any, event: Any) -> None:

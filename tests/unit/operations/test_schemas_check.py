@@ -123,6 +123,11 @@ def test_an_operators_copy_of_ours_is_without_a_fault(directory: Path) -> None:
             "STATIC", "maybe", "identityMap.Crm[0].authenticatedState",
             None, "does not allow this constant", "ambiguous, authenticated, loggedOut",
         ),
+        (
+            "STATIC", "inr", "commerce.order.currencyCode",
+            None, "does not allow this constant", "Its pattern is ^[A-Z]{3}$",
+        ),
+        ("STATIC", "soon", "commerce.order.createdDate", None, "is no date-time", "constant of"),
     ],
 )  # fmt: skip
 def test_a_row_at_fault_is_named_with_its_place_and_a_mend(
