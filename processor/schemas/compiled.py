@@ -152,7 +152,7 @@ class _Source:
     def record(self, writer: RecordType, reader: RecordType, pointer: str) -> str:
         """Write the function of a record; returns its name."""
         lines: Lines = []
-        names = {wrote.name: name for wrote, name in _pairs(writer, reader)}
+        names = {wrote.name: name for wrote, name in pairs(writer, reader)}
         taken: dict[str, str] = {}
         wanted = {field.name: field for field in reader.fields}
         for number, wrote in enumerate(writer.fields):
@@ -342,7 +342,7 @@ def _no_index(pointer: str) -> Refused:
     return _value("A union or enum of the event has an index that its schema has not", pointer)
 
 
-def _pairs(writer: RecordType, reader: RecordType) -> Iterable[tuple[Field, str]]:
+def pairs(writer: RecordType, reader: RecordType) -> Iterable[tuple[Field, str]]:
     """Each writer's field that the reader wants, with the reader's name of it."""
     wanted = {field.name for field in reader.fields}
     by_alias = {alias: field.name for field in reader.fields for alias in field.aliases}

@@ -10,6 +10,7 @@ from processor.errors import Misconfigured, Refused
 from processor.mapping.proof import prove
 from processor.operations.schemas.context import Context
 from processor.schemas.avro import WriterSchema, vet
+from processor.schemas.branches import unreadable
 from processor.schemas.fields import fields_of
 from processor.schemas.folder import EventSchema
 from processor.schemas.inlining import inline
@@ -72,7 +73,8 @@ class Difference:
 
     Attributes:
         event: the event of the folder that they are versions of; `None`: none has that record.
-        unreadable: why records of the new version cannot be read as ours; empty when they can.
+        unreadable: why records of the new version, or those with some value, cannot be read as
+            ours; empty when all can.
         old_unreadable: why records of the old version could not be read with the new one as ours.
     """
 
@@ -185,11 +187,12 @@ def _changes(old: WriterSchema, new: WriterSchema) -> Iterator[Change]:
 
 
 def _why_not(writer: WriterSchema, reader: WriterSchema) -> str:
+    """Why records of the writer, or those with some value, cannot be read; empty when all can."""
     try:
         writer.resolves_to(reader)
     except Refused as refused:
         return str(refused)
-    return ""
+    return " ".join(dict.fromkeys(map(str, unreadable(writer.type, reader.type))))
 
 
 def _breaks(

@@ -88,6 +88,46 @@ def test_a_field_of_another_type_breaks_rows_and_cannot_be_read_as_ours(changed:
     ]
 
 
+@pytest.mark.parametrize("kind", ["string", "boolean", {"type": "array", "items": "double"}])
+def test_an_optional_field_of_another_type_cannot_be_read_as_ours(
+    changed: Versions, kind: Any
+) -> None:
+    def change(document: Any) -> None:
+        field_of(data_of(document), "loyaltyProgramId")["type"] = ["null", kind]
+
+    found = changed(change)
+
+    named = kind if isinstance(kind, str) else "array"
+    assert f"has {named} at /data/loyaltyProgramId, where ours has null or long" in found.unreadable
+    assert "has long at /data/loyaltyProgramId, where ours has null or" in found.old_unreadable
+    assert found.bad
+
+
+def test_every_field_that_cannot_be_read_is_named_within_lists_too(changed: Versions) -> None:
+    def change(document: Any) -> None:
+        data = data_of(document)
+        field_of(data, "totalPointsIssued")["type"] = ["null", "string"]
+        inner = field_of(data, "regularPointsBreakup")["type"][1]["items"]
+        field_of(inner, "expiryAt")["type"] = ["null", "long"]
+
+    found = changed(change)
+
+    assert "/data/totalPointsIssued" in found.unreadable
+    assert "has long at /data/regularPointsBreakup/*/expiryAt" in found.unreadable
+
+
+def test_a_field_that_may_be_null_no_more_shuts_out_old_records_with_null(
+    changed: Versions,
+) -> None:
+    def change(document: Any) -> None:
+        field_of(data_of(document), "loyaltyProgramId").update(type="long", default=0)
+
+    found = changed(change)
+
+    assert not found.bad
+    assert "has null at /data/loyaltyProgramId, where ours has long" in found.old_unreadable
+
+
 def test_a_promoted_type_breaks_nothing(changed: Versions) -> None:
     def change(document: Any) -> None:
         field = field_of(data_of(document), "totalPointsIssued")
