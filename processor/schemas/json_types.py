@@ -35,7 +35,8 @@ def converter(avro_type: AvroType, pointer: str = "") -> Typed:
 
     A whole number may be written ``1676.0``, up to 2^53; a number written as text is refused. A
     field that is not in the schema is ignored, a missing one gets its default, and null counts as
-    missing where the type has no null.
+    missing where the type has no null; so does a null in a list or a
+    map.
 
     The function raises:
         Refused: ``event.invalid`` with the pointer of the field, or ``decode.limit``.
@@ -48,9 +49,9 @@ def converter(avro_type: AvroType, pointer: str = "") -> Typed:
         case Enum():
             return _enum(avro_type, pointer)
         case Array(items=items):
-            return _array(converter(items, f"{pointer}/*"), pointer)
+            return _array(converter(items, f"{pointer}/*"), pointer, takes_null=_takes_null(items))
         case Map(values=values):
-            return _map(converter(values, f"{pointer}/*"), pointer)
+            return _map(converter(values, f"{pointer}/*"), pointer, takes_null=_takes_null(values))
         case Union(branches=branches):
             return _union(branches, pointer)
         case RecordType():
@@ -208,22 +209,22 @@ def _enum(avro_type: Enum, pointer: str) -> Typed:
     return typed
 
 
-def _array(item: Typed, pointer: str) -> Typed:
+def _array(item: Typed, pointer: str, *, takes_null: bool) -> Typed:
     def typed(value: Any) -> list[Any]:
         if value.__class__ is not list:
             _invalid(pointer, "a list", value)
         _within_items(len(value), pointer)
-        return [item(each) for each in value]
+        return [item(each) for each in value if each is not None or takes_null]
 
     return typed
 
 
-def _map(item: Typed, pointer: str) -> Typed:
+def _map(item: Typed, pointer: str, *, takes_null: bool) -> Typed:
     def typed(value: Any) -> dict[str, Any]:
         if value.__class__ is not dict:
             _invalid(pointer, "an object", value)
         _within_items(len(value), pointer)
-        return {key: item(each) for key, each in value.items()}
+        return {key: item(each) for key, each in value.items() if each is not None or takes_null}
 
     return typed
 

@@ -211,3 +211,12 @@ def test_points_without_an_expiry_date_are_told_without_it(date: str) -> None:
         [{"points": 10}],
         [{"points": 5}],
     )
+
+
+def test_a_null_in_a_list_costs_nothing_else() -> None:
+    programmes = [None, {"programId": 2649, "programCurrentPoints": 5}, None]
+    cards = profile(cardNumbers=[None, "4001"])["_acme"]["capillaryCustomer"]["cardNumbers"]
+
+    balance = sent("pointsRedeemed", "loyalty", {"redemptionFromEarningPrograms": programmes})
+
+    assert (balance["loyalty"], cards) == ({"points": 5}, ["4001"])

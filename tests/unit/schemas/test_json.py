@@ -106,6 +106,10 @@ TAKEN: list[tuple[Any, Any, Any]] = [
     (["int", "string"], "a", "a"),
     ({"type": "map", "values": "int"}, {"a": 1.0}, {"a": 1}),
     ("null", None, None),
+    ({"type": "array", "items": "int"}, [None, 1, None], [1]),
+    ({"type": "array", "items": ["null", "int"]}, [None, 1], [None, 1]),
+    ({"type": "map", "values": "int"}, {"a": None, "b": 1}, {"b": 1}),
+    ({"type": "map", "values": ["null", "int"]}, {"a": None}, {"a": None}),
 ]
 REFUSED: list[tuple[Any, Any]] = [
     ("int", "1"),
