@@ -103,8 +103,10 @@ class Identities:
     def phone(self, value: object) -> str | None:
         """A phone number in E.164, such as ``+911234500000``; `None` when it is not one.
 
-        Capillary stores a country code without its plus, so the digits are first read with a plus
-        in front, then as a number of the default region.
+        Capillary stores a country code without its plus, so the digits are read with a plus in
+        front; where there is a default region, as a number of that region, too. Digits that are a
+        number of each, and not the same one, are left out: of ten-digit numbers of the USA every
+        tenth is one, and the identity of a stranger cannot be taken back.
         """
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
@@ -115,12 +117,15 @@ class Identities:
 
     def _parse_phone(self, text: str) -> str | None:
         international = "+" + text.removeprefix("+").removeprefix("00")
-        number = _number(international, None)
-        if number is None and not text.startswith("+") and self._settings.default_region:
-            number = _number(text, self._settings.default_region.upper())
-        if number is None:
-            return None
-        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        numbers = [_number(international, None)]
+        if not text.startswith("+") and self._settings.default_region:
+            numbers.append(_number(text, self._settings.default_region.upper()))
+        found = {
+            phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+            for number in numbers
+            if number is not None
+        }
+        return found.pop() if len(found) == 1 else None
 
 
 def customer_id(customer_identifiers: Mapping[str, Any]) -> str | None:

@@ -189,6 +189,11 @@ def test_an_email_is_trimmed_and_lowered_or_left_out(value: object, expected: st
         ("9876543210", "in", "+919876543210"),
         ("911234500000", "US", "+911234500000"),
         ("98765", "IN", None),
+        ("6055339127", "US", None),  # of the USA, or of Malaysia (60)
+        ("+1 605 533 9127", "US", "+16055339127"),
+        ("16055339127", "US", "+16055339127"),
+        ("6055339127", "", "+6055339127"),
+        ("95271230", "SG", None),  # of Singapore, or of Myanmar (95)
         ("1-800-FLOWERS", "US", None),
         ("91XXXXXX0000", "IN", None),  # masked by who sends it
         ("911234500000\r\n1", "", None),
