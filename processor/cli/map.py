@@ -96,7 +96,7 @@ def _print(outcome: "Outcome", *, reveal: bool) -> None:
         err.print("The array that the mapping set iterates is empty. No message is made.")
     for number, making in enumerate(outcome.makings):
         if making.traces:
-            _print_rows(making, reveal=reveal, heading=not number)
+            _print_rows(making, _named(making, outcome), reveal=reveal, heading=not number)
         if making.refused is not None:
             _print_refusal(f"Target {making.target}, message {making.index}", making.refused)
         if making.message is not None and (reveal or not making.traces):
@@ -115,23 +115,29 @@ def _print_refusal(what: str, refused: Refused) -> None:
         err.print(safe(f"  {violation.pointer_to_violation}: {violation.message}"))
 
 
-def _print_rows(making: "Making", *, reveal: bool, heading: bool) -> None:
+def _named(making: "Making", outcome: "Outcome") -> str:
+    """The target; where the event gives it several messages, with the message's number."""
+    several = sum(other.target == making.target for other in outcome.makings) > 1
+    return f"{making.target}#{making.index}" if several else making.target
+
+
+def _print_rows(making: "Making", name: str, *, reveal: bool, heading: bool) -> None:
     """A table on a terminal; elsewhere a line for each row, with tabs between its cells."""
     out = console()
     if out.is_terminal:
-        out.print(_table(making, reveal=reveal))
+        out.print(_table(making, name, reveal=reveal))
         return
     if heading:
         typer.echo("TARGET\tROW\tREADS\tRULE\tDESTINATION\tRESULT")
     for trace in making.traces:
         row, reads = trace.row, ", ".join(_reads(trace, reveal=reveal)) or "-"
         result = _shown(trace, reveal=reveal)
-        cells = (making.target, row.number, reads, row.source, row.destination, result)
+        cells = (name, row.number, reads, row.source, row.destination, result)
         typer.echo("\t".join(safe(cell).plain for cell in cells))
 
 
-def _table(making: "Making", *, reveal: bool) -> Table:
-    title = f"What each row did for {making.target}"
+def _table(making: "Making", name: str, *, reveal: bool) -> Table:
+    title = f"What each row did for {name}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, expand=True)
     table.add_column("Row", justify="right")
     for heading, ratio in (("Reads", 2), ("Rule", 3), ("Destination", 2), ("Result", 2)):
@@ -171,6 +177,8 @@ def _value(value: Any, *, reveal: bool) -> str:
 
 
 def _print_json(outcome: "Outcome", *, reveal: bool) -> None:
+    from processor.operations.masking import shown_id
+
     event_name = None if outcome.event is None else outcome.event.name
     if outcome.refused is not None:
         json_line({"event_name": event_name, "outcome": "refused", **_refusal(outcome.refused)})
@@ -184,7 +192,7 @@ def _print_json(outcome: "Outcome", *, reveal: bool) -> None:
             "target": making.target,
             "index": making.index,
             "outcome": "refused" if making.refused is not None else "mapped",
-            "_id": making.id,
+            "_id": shown_id(making.id, outcome.event, reveal=reveal or not making.traces),
         }
         if making.refused is not None:
             document |= _refusal(making.refused)
