@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processor.errors import Refused
 from processor.experience_platform.gate import Gate
 from processor.mapping.mapper import Mapper
 from processor.record import Event, Record
@@ -116,35 +117,52 @@ def test_one_card_number_counts_where_there_is_no_list() -> None:
         ("rewardIssued", ("issueDateTime", "eventDateTime", "startDate", "endDate")),
     ],
 )
-@pytest.mark.parametrize("nothing", [0, -1])
-def test_zero_is_no_time(name: str, times: tuple[str, ...], nothing: int) -> None:
-    entity = sent(name, "event", dict.fromkeys(times, nothing))
+def test_zero_is_no_time(name: str, times: tuple[str, ...]) -> None:
+    entity = sent(name, "event", dict.fromkeys(times, 0))
 
     assert entity["timestamp"] == CREATED
     assert "19" not in {str(value)[:2] for value in leaves(entity)}
 
 
-@pytest.mark.parametrize("nothing", [0, -1])
-def test_zero_is_no_time_of_a_coupon(nothing: int) -> None:
+def test_zero_is_no_time_of_a_coupon() -> None:
     identifiers = {"customerId": 1}
-    coupon = {"code": "C", "issued_on": nothing, "valid_till": nothing}
-    series = {"id": 7, "valid_till": nothing}
+    coupon = {"code": "C", "issued_on": 0, "valid_till": 0}
+    series = {"id": 7, "valid_till": 0}
     issued = sent(
         "CouponIssue",
         "event",
         {
             "coupons": [{**coupon, "customerIdentifiers": identifiers}],
-            "addedAt": nothing,
+            "addedAt": 0,
             "series_info": series,
         },
     )
     redeemed = sent(
-        "CouponRedeem", "event", {"coupon": {"redemptionDate": nothing, "series_info": series}}
+        "CouponRedeem", "event", {"coupon": {"redemptionDate": 0, "series_info": series}}
     )
 
     for entity in (issued, redeemed):
         assert entity["timestamp"] == CREATED
         assert "19" not in {str(value)[:2] for value in leaves(entity)}
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("transactionAdded", "enteredAt"),
+        ("customerAdded", "enteredAt"),
+        ("badgeEarned", "earnedOn"),
+    ],
+)
+def test_a_negative_time_of_an_event_is_refused(name: str, field: str) -> None:
+    with pytest.raises(Refused, match="must not lie before 2000"):
+        sent(name, "event", {field: -1})
+
+
+def test_a_negative_time_elsewhere_is_left_out() -> None:
+    reward = {"startDate": -1, "endDate": -1, "intouchRewardDetails": {"codeExpiry": -1}}
+
+    assert "reward" not in sent("rewardIssued", "event", reward)["_acme"]["loyaltyEvent"]
 
 
 def test_the_registration_of_a_customer_has_no_time_rather_than_1970() -> None:
