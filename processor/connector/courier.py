@@ -9,8 +9,10 @@ from aiolimiter import AsyncLimiter
 from anyio import CapacityLimiter
 
 from processor.connector.backoff import Backoff
+from processor.connector.batching import Batch
 from processor.connector.concurrency import Concurrency
 from processor.connector.pauses import Pauses
+from processor.connector.traces import traces_of
 from processor.errors import Misconfigured, TryAgain
 from processor.experience_platform.answers import (
     Again,
@@ -161,10 +163,13 @@ class Courier:
         await self._messages.spend(count)
         return await self._token_when_allowed()
 
-    async def post(self, target: str, body: bytes, *, sent: int, token: Token) -> Answer:
-        """Send one admitted request of so many messages and read its answer."""
+    async def post(self, target: str, body: bytes, batch: Batch, *, token: Token) -> Answer:
+        """Send an admitted batch, whose request body this is, and read the answer."""
+        agreed = traces_of(parcel.passage.record for parcel in batch.parcels).agreed
         started_s = self._clock()
-        answer = await self._collection.post(target, body, sent=sent, token=token)
+        answer = await self._collection.post(
+            target, body, sent=len(batch), token=token, traceparent=str(agreed or "")
+        )
         self._metrics.request_seconds.labels(target).observe(self._clock() - started_s)
         self._metrics.request_bytes.labels(target).observe(len(body))
         self._metrics.requests.labels(target, label_of(answer)).inc()

@@ -215,7 +215,7 @@ class Inlet:
         batch.attempts += 1
         self._doubts.sending(batch)
         body = self._envelope.join([parcel.message.body for parcel in batch.parcels])
-        answer = await self._courier.post(self.target, body, sent=len(batch), token=token)
+        answer = await self._courier.post(self.target, body, batch, token=token)
         self._settle(batch, answer)
 
     def _settle(self, batch: Batch, answer: Answer) -> None:

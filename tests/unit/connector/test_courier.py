@@ -5,7 +5,9 @@ from typing import Any, cast
 import pytest
 
 from processor.connector.backoff import Backoff
+from processor.connector.batching import Batch
 from processor.connector.courier import Courier, Rate, Share, label_of
+from processor.connector.passage import Parcel, Passage
 from processor.connector.pauses import Pauses
 from processor.errors import Code, Misconfigured, Refused, TryAgain
 from processor.experience_platform.answers import (
@@ -23,6 +25,7 @@ from processor.experience_platform.answers import (
 )
 from processor.experience_platform.client import Collection
 from processor.experience_platform.ims import ImsTokens, Token
+from processor.record import Headers, Message, Record
 from processor.settings.models import DeliverySettings
 from processor.telemetry.metrics import TaskMetrics
 
@@ -37,11 +40,15 @@ class Inlets:
         self.answer = answer or Settled((Accepted("x"),))
         self.sent: list[tuple[float, int]] = []
         self.tokens: list[Token] = []
+        self.traceparents: list[str] = []
         self.closed = False
 
-    async def post(self, target: str, body: bytes, *, sent: int, token: Token) -> Answer:
+    async def post(
+        self, target: str, body: bytes, *, sent: int, token: Token, traceparent: str
+    ) -> Answer:
         self.sent.append((asyncio.get_running_loop().time(), sent))
         self.tokens.append(token)
+        self.traceparents.append(traceparent)
         return self.answer
 
     async def aclose(self) -> None:
@@ -90,9 +97,16 @@ class Post:
             clock=loop.time,
         )
 
-    async def send(self, count: int = 1) -> Answer:
+    async def send(self, count: int = 1, *headers: Headers) -> Answer:
         token = await self.courier.admit(count)
-        return await self.courier.post("event", b"body", sent=count, token=token)
+        batch = Batch([parcel(each) for each in headers] or [parcel()] * count, 4)
+        return await self.courier.post("event", b"body", batch, token=token)
+
+
+def parcel(headers: Headers = ()) -> Parcel:
+    return Parcel(
+        Message("event", 0, "id", b"body"), Passage(Record("t", 0, 0, headers=headers), 1)
+    )
 
 
 def busiest_second(times_s: list[float]) -> int:
@@ -373,5 +387,21 @@ def test_what_may_be_the_messages_fault_takes_no_slots_away(run: Any, answer: An
         await post.send()
 
         assert post.metrics.registry.get_sample_value(LIMIT) == 8
+
+    run(scenario())
+
+
+def test_a_request_carries_the_trace_that_all_of_its_records_agree_on(run: Any) -> None:
+    def in_trace(digit: str) -> Headers:
+        return [("traceparent", f"00-{digit * 32}-{'b' * 16}-01".encode())]
+
+    async def scenario() -> None:
+        post = Post()
+        await post.send(2, in_trace("a"), in_trace("a"))
+        await post.send(2, in_trace("a"), in_trace("c"))
+        await post.send(2, in_trace("a"), ())
+        await post.send()
+
+        assert post.inlets.traceparents == [f"00-{'a' * 32}-{'b' * 16}-01", "", "", ""]
 
     run(scenario())

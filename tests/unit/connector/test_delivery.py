@@ -94,7 +94,9 @@ class ScriptedExperiencePlatform:
         self.accepted: Counter[int] = Counter()
         self.now_running = self.most_running = 0
 
-    async def post(self, target: str, body: bytes, *, sent: int, token: Token) -> Answer:
+    async def post(
+        self, target: str, body: bytes, *, sent: int, token: Token, traceparent: str
+    ) -> Answer:
         numbers = [message["n"] for message in orjson.loads(body)["messages"]]
         assert len(numbers) == sent
         self.requests.append(numbers)
@@ -1076,9 +1078,11 @@ class ByTarget:
     ) -> None:
         self._first, self._quick = first, quick
 
-    async def post(self, target: str, body: bytes, *, sent: int, token: Token) -> Answer:
+    async def post(
+        self, target: str, body: bytes, *, sent: int, token: Token, traceparent: str
+    ) -> Answer:
         platform = self._quick if target == "quick" else self._first
-        return await platform.post(target, body, sent=sent, token=token)
+        return await platform.post(target, body, sent=sent, token=token, traceparent=traceparent)
 
 
 def test_many_keys_that_take_turns_are_limited_by_the_round_trip_alone(run: Any) -> None:

@@ -76,6 +76,18 @@ async def test_a_request_goes_to_the_targets_batch_inlet_with_its_headers(
     assert request.headers["content-type"] == "application/json"
     assert request.headers["accept-encoding"] == "identity"
     assert "content-encoding" not in request.headers
+    assert "traceparent" not in request.headers
+
+
+async def test_a_request_says_which_trace_it_belongs_to(
+    platform: ExperiencePlatformSettings,
+) -> None:
+    inlet = ScriptedInlet(httpx.Response(207, json=ACCEPTED))
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+
+    await collection(platform, inlet).post("event", BODY, sent=1, token=TOKEN, traceparent=trace)
+
+    assert inlet.requests[0].headers["traceparent"] == trace
 
 
 async def test_only_the_total_timeout_of_the_settings_bounds_an_answer(
