@@ -12,7 +12,7 @@ from processor.connector.backoff import Backoff
 from processor.connector.batching import Batch
 from processor.connector.concurrency import Concurrency
 from processor.connector.pauses import Pauses
-from processor.connector.traces import traces_of
+from processor.connector.traces import agreed
 from processor.errors import Misconfigured, TryAgain
 from processor.experience_platform.answers import (
     Again,
@@ -165,10 +165,10 @@ class Courier:
 
     async def post(self, target: str, body: bytes, batch: Batch, *, token: Token) -> Answer:
         """Send an admitted batch, whose request body this is, and read the answer."""
-        agreed = traces_of(parcel.passage.record for parcel in batch.parcels).agreed
+        trace = agreed(parcel.passage.record for parcel in batch.parcels)
         started_s = self._clock()
         answer = await self._collection.post(
-            target, body, sent=len(batch), token=token, traceparent=str(agreed or "")
+            target, body, sent=len(batch), token=token, traceparent=str(trace or "")
         )
         self._metrics.request_seconds.labels(target).observe(self._clock() - started_s)
         self._metrics.request_bytes.labels(target).observe(len(body))

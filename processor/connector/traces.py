@@ -13,9 +13,6 @@ from typing import NamedTuple
 from processor.record import Headers, Record
 
 HEADER = "traceparent"
-MOST_LINKS = 128
-"""Of a span's links OpenTelemetry keeps as many."""
-
 # A later version may add to the end; what stands before keeps its meaning.
 _FORM = re.compile(
     rb"(?!ff)(?P<version>[0-9a-f]{2})-(?!0{32})(?P<trace>[0-9a-f]{32})"
@@ -40,51 +37,51 @@ class Context(NamedTuple):
         return f"00-{self.trace}-{self.parent}-{'01' if self.sampled else '00'}"
 
 
-class Traces(NamedTuple):
-    """The traces of a request's records.
-
-    Attributes:
-        agreed: the one that the request carries on; `None` where they differ, or some have none.
-        linked: those that there are, each once, in order; at most `MOST_LINKS`.
-    """
-
-    agreed: Context | None = None
-    linked: tuple[Context, ...] = ()
-
-
-NO_TRACES = Traces()
-
-
 def context_of(headers: Headers) -> Context | None:
     """The trace that a record's headers name; `None` when they name none, or not in its form.
 
     Named twice it is not valid: nobody knows whose it is.
     """
-    found = [value for name, value in headers if name == HEADER]
-    if len(found) != 1 or found[0] is None:
-        return None
-    form = _FORM.fullmatch(found[0])
+    value = _value(headers)
+    return None if value is None else _read(value)
+
+
+def agreed(records: Iterable[Record]) -> Context | None:
+    """The one trace that all of these records belong to; `None` where there is none.
+
+    Where their spans differ it is the first one's. Looks no further than the first record that
+    disagrees: of the records of a topic, most have a trace of their own, or none.
+    """
+    first: Context | None = None
+    seen: set[bytes] = set()
+    for record in records:
+        value = _value(record.headers) if record.headers else None
+        if value is None:
+            return None
+        if value in seen:
+            continue
+        seen.add(value)
+        context = _read(value)
+        if context is None or (first is not None and context.trace != first.trace):
+            return None
+        sampled = context.sampled or (first is not None and first.sampled)
+        first = (first or context)._replace(sampled=sampled)
+    return first
+
+
+def _value(headers: Headers) -> bytes | None:
+    found: bytes | None = None
+    for name, value in headers:
+        if name == HEADER:
+            if found is not None or value is None:
+                return None
+            found = value
+    return found
+
+
+def _read(value: bytes) -> Context | None:
+    form = _FORM.fullmatch(value)
     if form is None or (form["version"] == b"00" and form["more"] is not None):
         return None
     sampled = bool(int(form["flags"], 16) & 1)
     return Context(form["trace"].decode(), form["parent"].decode(), sampled)
-
-
-def traces_of(records: Iterable[Record]) -> Traces:
-    """The traces of these records; a record may come several times."""
-    contexts: dict[Context, None] = {}
-    all_have_one = True
-    for record in records:
-        context = context_of(record.headers) if record.headers else None
-        if context is None:
-            all_have_one = False
-        else:
-            contexts[context] = None
-    if not contexts:
-        return NO_TRACES
-    linked = tuple(contexts)
-    first = linked[0]
-    if not all_have_one or any(context.trace != first.trace for context in linked):
-        return Traces(None, linked[:MOST_LINKS])
-    sampled = any(context.sampled for context in linked)
-    return Traces(first._replace(sampled=sampled), linked[:MOST_LINKS])
