@@ -79,6 +79,26 @@ def test_an_alert_says_how_bad_it_is_what_it_means_and_where_to_read_on() -> Non
         assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
 
 
+def test_the_page_has_the_alerts_with_their_severities() -> None:
+    page = (ROOT / "docs" / "monitor.md").read_text()
+    told = re.findall(r"^\| `(Processor\w+)` \| (\w+) \|", page, re.MULTILINE)
+
+    assert sorted(told) == sorted((r["alert"], r["labels"]["severity"]) for r in promql.rules())
+
+
+def test_the_page_has_the_reasons_to_wait_that_the_alerts_tell_apart() -> None:
+    page = (ROOT / "docs" / "monitor.md").read_text()
+    told = {
+        reason
+        for cell in re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ", page, re.MULTILINE)
+        for reason in re.findall(r"`(\w+)`", cell)
+    }
+    named = {v for e in EXPRESSIONS for label, v in e.values if label == "reason"}
+
+    assert named
+    assert named <= told
+
+
 def test_each_alert_has_a_test_in_which_it_fires() -> None:
     tests = yaml.safe_load((promql.MONITORING / "alerts_test.yml").read_text())["tests"]
     firing = "\n".join(
