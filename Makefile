@@ -11,8 +11,9 @@ COMPOSE_VERSION := v2.40.3
 COMPOSE := $(CACHE)/docker-compose-$(COMPOSE_VERSION)
 HELM_VERSION := v4.3.1
 HELM := $(CACHE)/helm-$(HELM_VERSION)
-# Whatever version there is: the rules have to load in all of them.
+# Whatever version there is: rules and dashboard have to work in all of them.
 PROMTOOL := $(CACHE)/promtool
+PROMETHEUS := $(CACHE)/prometheus
 PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --strip-extras \
 	--generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links \
 	--no-emit-trusted-host --no-emit-options
@@ -75,8 +76,9 @@ check-compose: $(COMPOSE)
 	@# Beside a given cluster nothing of ours is started but the connector.
 	test "$$($(COMPOSE) --profile production config --services)" = processor
 
-check-monitoring: $(STAMP) $(PROMTOOL)
-	PROMTOOL=$(abspath $(PROMTOOL)) $(BIN)/pytest -q tests/deploy/test_promtool.py tests/test_monitoring.py
+check-monitoring: $(STAMP) $(PROMTOOL) $(PROMETHEUS)
+	PROMTOOL=$(abspath $(PROMTOOL)) PROMETHEUS=$(abspath $(PROMETHEUS)) \
+		$(BIN)/pytest -q tests/deploy/test_promtool.py tests/deploy/test_prometheus.py tests/test_monitoring.py
 
 check-chart: $(STAMP) $(HELM)
 	HELM=$(abspath $(HELM)) $(BIN)/pytest -q tests/deploy/test_chart.py
@@ -100,16 +102,17 @@ define go_program
 @mv $@.build/program $@ && rm -rf $@.build
 endef
 
-# One program of a package that would bring a service along, so it is unpacked and not installed.
-$(PROMTOOL):
+# Two programs of a package that would bring a service along, so it is unpacked and not installed.
+$(PROMTOOL) $(PROMETHEUS) &:
 	@mkdir -p $(CACHE)
-	@if command -v promtool >/dev/null; then ln -sf "$$(command -v promtool)" $@; \
+	@if command -v promtool >/dev/null && command -v prometheus >/dev/null; then \
+		ln -sf "$$(command -v promtool)" $(PROMTOOL); ln -sf "$$(command -v prometheus)" $(PROMETHEUS); \
 	elif command -v apt-get >/dev/null; then \
-		echo "Fetching promtool from the distribution's package of Prometheus."; \
+		echo "Fetching the distribution's package of Prometheus."; \
 		folder=$$(mktemp -d) && cd "$$folder" && apt-get download -qq prometheus >/dev/null \
-			&& dpkg-deb -x prometheus_*.deb . && mv usr/bin/promtool "$(abspath $@)" && rm -rf "$$folder" \
+			&& dpkg-deb -x prometheus_*.deb . && mv usr/bin/promtool usr/bin/prometheus "$(abspath $(CACHE))" && rm -rf "$$folder" \
 			|| { echo "It could not be fetched; try apt-get update, or install Prometheus."; exit 1; }; \
-	else echo "Install Prometheus, whose promtool checks the alerts."; exit 1; fi
+	else echo "Install Prometheus, which tries alerts and dashboard."; exit 1; fi
 
 bench: prepare ## records a second, CPU and memory a record, latency; ARGS="--help" says more
 	@$(BIN)/python -m tests.bench.run $(ARGS)
