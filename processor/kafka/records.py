@@ -1,5 +1,6 @@
 """Messages of the Kafka client as our records."""
 
+from functools import lru_cache
 from typing import cast
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
@@ -34,9 +35,14 @@ def _headers(message: Message) -> Headers:
     try:
         return cast("Headers", message.headers() or ())
     except (SystemError, UnicodeDecodeError):
-        log.exception(
-            "A header's name is not UTF-8; the record goes on without its headers.",
-            partition=str(partition_of(message)),
-            offset=message.offset(),
-        )
+        _say(partition_of(message))
         return ()
+
+
+@lru_cache(maxsize=1024)
+def _say(partition: TopicPartition) -> None:
+    """Once a partition and process: a producer that does it does it with every record."""
+    log.warning(
+        "A header's name is not UTF-8; such records of this partition go on without their headers.",
+        partition=str(partition),
+    )
