@@ -45,6 +45,7 @@ MAY_IMPORT = {
     "httpx": ("experience_platform", "schemas/registry", "operations", "local", "demo", "cli"),
     "jsonschema_rs": ("experience_platform",),
     "lark": ("mapping",),
+    "opentelemetry": ("telemetry",),
     "orjson": ANYWHERE,
     "phonenumbers": ("experience_platform",),
     "prometheus_client": ("telemetry", "connector", "admin", "demo"),

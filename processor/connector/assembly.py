@@ -37,6 +37,7 @@ from processor.schemas.folder import SchemaFolder
 from processor.schemas.registry import SchemaRegistry
 from processor.settings import Settings
 from processor.telemetry.metrics import TaskMetrics
+from processor.telemetry.spans import open_spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,7 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
         backoff=backoff,
         pauses=pauses,
         metrics=metrics,
+        spans=open_spans(settings.name),
     )
     registry = (
         SchemaRegistry(settings.schema_registry) if settings.schema_registry is not None else None

@@ -12,7 +12,6 @@ from processor.connector.backoff import Backoff
 from processor.connector.batching import Batch
 from processor.connector.concurrency import Concurrency
 from processor.connector.pauses import Pauses
-from processor.connector.traces import agreed
 from processor.errors import Misconfigured, TryAgain
 from processor.experience_platform.answers import (
     Again,
@@ -30,6 +29,7 @@ from processor.experience_platform.client import Collection
 from processor.experience_platform.ims import ImsTokens, Token
 from processor.settings import DeliverySettings
 from processor.telemetry.metrics import TaskMetrics
+from processor.telemetry.spans import NoSpans, Spans
 
 TOKEN_KEPT_S = 5.0
 """How long a token is kept, at least, that replaced a refused one; doubled each time, for where
@@ -107,6 +107,7 @@ class Courier:
         collection: Experience Platform's streaming ingestion.
         settings: limits of the whole connector.
         share: this task's part of the connector's rates.
+        spans: told of each request.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class Courier:
         backoff: Backoff,
         pauses: Pauses,
         metrics: TaskMetrics,
+        spans: Spans | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tokens = tokens
@@ -126,6 +128,7 @@ class Courier:
         self._backoff = backoff
         self._pauses = pauses
         self._metrics = metrics
+        self._spans = spans or NoSpans()
         self._clock = clock
         self._concurrency = Concurrency(settings.max_in_flight)
         self._slots = CapacityLimiter(settings.max_in_flight)
@@ -165,11 +168,13 @@ class Courier:
 
     async def post(self, target: str, body: bytes, batch: Batch, *, token: Token) -> Answer:
         """Send an admitted batch, whose request body this is, and read the answer."""
-        trace = agreed(parcel.passage.record for parcel in batch.parcels)
+        records = [parcel.passage.record for parcel in batch.parcels]
         started_s = self._clock()
-        answer = await self._collection.post(
-            target, body, sent=len(batch), token=token, traceparent=str(trace or "")
-        )
+        with self._spans.request(target, records) as span:
+            answer = await self._collection.post(
+                target, body, sent=len(batch), token=token, traceparent=span.traceparent
+            )
+            span.answered(label_of(answer))
         self._metrics.request_seconds.labels(target).observe(self._clock() - started_s)
         self._metrics.request_bytes.labels(target).observe(len(body))
         self._metrics.requests.labels(target, label_of(answer)).inc()
@@ -232,6 +237,7 @@ class Courier:
         """Close the connections."""
         await self._collection.aclose()
         await self._tokens.aclose()
+        await asyncio.to_thread(self._spans.close)
 
 
 def puts_off(answer: Answer) -> bool:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.connector.traces import Context, agreed, context_of
 from processor.record import Headers, Record
+from processor.telemetry.traces import MOST_LINKS, Context, agreed, context_of, linked
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 OTHER = "0af7651916cd43dd8448eb211c80319c"
@@ -63,6 +63,7 @@ def test_records_of_one_trace_agree_also_where_their_spans_differ() -> None:
     records = [record(first), record(second), record(first)]
 
     assert agreed(records) == Context(TRACE, PARENT, sampled=True)
+    assert [str(context) for context in linked(records)] == [first, second]
 
 
 @pytest.mark.parametrize("other", [record(f"00-{OTHER}-{PARENT}-01"), record(), record("nonsense")])
@@ -71,11 +72,19 @@ def test_one_record_of_another_trace_or_of_none_and_they_do_not_agree(other: Rec
 
     assert agreed([mine, other]) is None
     assert agreed([other, mine]) is None
+    assert Context(TRACE, PARENT, sampled=True) in linked([other, mine])
 
 
 def test_records_without_traces_have_none() -> None:
     assert agreed([]) is None
     assert agreed([record(), record("nonsense")]) is None
+
+
+def test_what_is_linked_is_bounded() -> None:
+    many = [record(f"00-{TRACE}-{number:016x}-01") for number in range(1, MOST_LINKS + 2)]
+
+    assert len(linked(many)) == MOST_LINKS
+    assert agreed(many) is not None
 
 
 def test_nobody_looks_further_than_the_first_that_disagrees() -> None:

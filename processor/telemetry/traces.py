@@ -13,6 +13,9 @@ from typing import NamedTuple
 from processor.record import Headers, Record
 
 HEADER = "traceparent"
+MOST_LINKS = 128
+"""Of a span's links OpenTelemetry keeps as many."""
+
 # A later version may add to the end; what stands before keeps its meaning.
 _FORM = re.compile(
     rb"(?!ff)(?P<version>[0-9a-f]{2})-(?!0{32})(?P<trace>[0-9a-f]{32})"
@@ -67,6 +70,18 @@ def agreed(records: Iterable[Record]) -> Context | None:
         sampled = context.sampled or (first is not None and first.sampled)
         first = (first or context)._replace(sampled=sampled)
     return first
+
+
+def linked(records: Iterable[Record]) -> tuple[Context, ...]:
+    """The spans that produced these records, each once, in order; at most `MOST_LINKS`."""
+    contexts: dict[Context, None] = {}
+    for record in records:
+        context = context_of(record.headers)
+        if context is not None:
+            contexts[context] = None
+            if len(contexts) == MOST_LINKS:
+                break
+    return tuple(contexts)
 
 
 def _value(headers: Headers) -> bytes | None:
