@@ -84,25 +84,36 @@ async def auth_status(
         token_url=settings.token_url,
         scopes=tuple(settings.scopes),
         scope_separator=settings.scope_separator,
-        secret=_setting(settings, status.secret) if status.secret and not problem else None,
+        secret=setting_of(settings, status.secret) if status.secret and not problem else None,
         expires_in_s=None if status.expires_in_s is None else int(status.expires_in_s),
         unit=status.unit,
         problem=problem,
-        next=await _next(settings, status, transport, asked=try_next),
+        next=await next_secret(settings, status, transport, asked=try_next),
     )
 
 
-async def _next(
+async def next_secret(
     settings: ImsSettings,
     status: TokenStatus,
     transport: httpx.AsyncBaseTransport | None,
     *,
     asked: bool,
 ) -> NextSecret:
+    """How the secret is that comes after the one in use.
+
+    Args:
+        settings: the table ``[ims]``.
+        status: after a token was bought, or refused.
+        transport: instead of real connections, in tests.
+        asked: buy a token with it, which proves it.
+
+    Raises:
+        TryAgain: IMS is away.
+    """
     if NEXT not in client_secrets(settings):
         problem = "No next secret is set." if asked else ""
         return NextSecret(None, False if asked else None, problem)
-    setting = _setting(settings, NEXT)
+    setting = setting_of(settings, NEXT)
     if status.secret == NEXT:
         return NextSecret(setting, works=True)
     if not asked:
@@ -138,7 +149,7 @@ async def _bought(
     return tokens.status(), ""
 
 
-def _setting(settings: ImsSettings, name: str) -> str:
+def setting_of(settings: ImsSettings, name: str) -> str:
     """The dotted name of the setting that holds a secret."""
     from_file = getattr(settings, f"{name}_file") is not None
     return f"ims.{name}_file" if from_file else f"ims.{name}"

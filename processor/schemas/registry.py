@@ -118,10 +118,14 @@ class SchemaRegistry:
             found = await self._by_guid(key.id)
         else:
             found = await self._ask("GET", f"/schemas/ids/{key}")
+        return await self._vetted(found, str(key))
+
+    async def _vetted(self, found: Mapping[str, Any], name: str) -> WriterSchema:
+        """The Avro schema of an answer, with everything it refers to."""
         kind = found.get("schemaType", "AVRO")
         if kind != "AVRO":
             raise Refused(
-                f"The schema {key} is of another type than Avro.",
+                f"The schema {name} is of another type than Avro.",
                 code=Code.DECODE_WRONG_SCHEMA_TYPE,
             )
         text = self._text(found)
@@ -164,6 +168,22 @@ class SchemaRegistry:
         if type(schema_id) is not int:
             raise self._no_registry("it gave no id for a schema that it has")
         return schema_id
+
+    async def latest(self, subject: str) -> WriterSchema | None:
+        """The latest version of a subject, vetted; `None`: the registry does not have the subject.
+
+        Raises:
+            TryAgain: the registry is away or overloaded.
+            Misconfigured: it wants other credentials, or is no schema registry.
+            Refused: ``decode.wrong_schema_type`` or ``decode.schema_refused``.
+        """
+        try:
+            found = await self._ask("GET", f"/subjects/{quote(subject, safe='')}/versions/latest")
+        except Refused as refused:
+            if refused.code is Code.DECODE_UNKNOWN_SCHEMA_ID:
+                return None
+            raise
+        return await self._vetted(found, subject)
 
     async def compatible(self, subject: str, avro: Mapping[str, Any]) -> bool | None:
         """Whether a subject would take a schema as its next version; `None`: it has no version yet.

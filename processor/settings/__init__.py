@@ -1,5 +1,6 @@
 """Settings: what can be set, loading it, and secrets that may change while we run."""
 
+from processor.settings.checks import is_loopback
 from processor.settings.environment import service_links
 from processor.settings.flat import complaints_about, tables_of
 from processor.settings.kafka_properties import client_properties
@@ -57,6 +58,7 @@ __all__ = [
     "client_secrets",
     "complaints_about",
     "inline_secrets",
+    "is_loopback",
     "is_secret_key",
     "load",
     "masked",

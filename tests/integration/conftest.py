@@ -18,6 +18,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import (
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     ResourcePatternType,
@@ -437,20 +438,19 @@ class Guarded:
         self._admin = broker.admin()
 
     def grant(self, kind: ResourceType, name: str, operations: Sequence[AclOperation]) -> None:
-        bindings = [
-            AclBinding(
-                kind,
-                name,
-                ResourcePatternType.LITERAL,
-                "User:alice",
-                "*",
-                operation,
-                AclPermissionType.ALLOW,
-            )
-            for operation in operations
-        ]
+        bindings = [AclBinding(*_right(kind, name, operation)) for operation in operations]
         for future in self._admin.create_acls(bindings).values():
             future.result(timeout=30)
+
+    def take_away(self, kind: ResourceType, name: str, operation: AclOperation) -> None:
+        filters = [AclBindingFilter(*_right(kind, name, operation))]
+        for future in self._admin.delete_acls(filters).values():
+            assert len(future.result(timeout=30)) == 1
+
+
+def _right(kind: ResourceType, name: str, operation: AclOperation) -> tuple[Any, ...]:
+    allow = AclPermissionType.ALLOW
+    return kind, name, ResourcePatternType.LITERAL, "User:alice", "*", operation, allow
 
 
 @pytest.fixture

@@ -65,6 +65,13 @@ def configured(own: Any, settings_file: Any) -> Environment:
 
 
 @pytest.fixture
+def check(configured: Environment, registry: Any, simulator: Any, tmp_path: Path) -> Environment:
+    """A set-up that works, where the example looks for its settings."""
+    (tmp_path / "processor.toml").chmod(0o600)
+    return configured
+
+
+@pytest.fixture
 def offsets(own: Any, configured: Environment) -> Environment:
     """The group has committed an offset."""
     consumer = Consumer({"bootstrap.servers": own.direct_servers, "group.id": "connect-ours"})
@@ -135,7 +142,7 @@ def schemas(own: Any, registry: Any, settings_file: Any, tmp_path: Path) -> Envi
     return {"PROCESSOR_CONFIG": str(file)}
 
 
-GROUPS = {"dlq": {0}, "offsets": {0}, "replay": {0, 3}, "schemas": {0}, "trace": {0}}
+GROUPS = {"check": {0}, "dlq": {0}, "offsets": {0}, "replay": {0, 3}, "schemas": {0}, "trace": {0}}
 """By group, the exit statuses that its help lets an example have; its fixture has its name."""
 
 

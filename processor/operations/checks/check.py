@@ -1,202 +1,111 @@
 """The preflight: would the connector work with these settings, here and now? Changes nothing."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import httpx
 
-from processor.errors import Code, Misconfigured, ProcessorError, Refused
-from processor.kafka.property_check import check_properties
-from processor.mapping.mapper import Mapper
-from processor.mapping.proof import prove
-from processor.operations.checks.finding import Finding, bad, bad_by, ok
+from processor.errors import Misconfigured, ProcessorError
+from processor.operations.checks.finding import Finding, apart, bad_by, broken, ok, skipped
+from processor.operations.checks.host import (
+    check_admin,
+    check_kafka_properties,
+    check_secrets,
+    check_settings_file,
+)
 from processor.operations.checks.kafka import METADATA_S, check_kafka
 from processor.operations.checks.platform import check_platform
-from processor.schemas.folder import SchemaFolder, XdmSchema
-from processor.schemas.registry import SchemaKey, SchemaRegistry
-from processor.settings import SchemaRegistrySettings, SecretValue, Settings, client_secrets
-
-UNUSED_SCHEMA_ID = 2_147_483_647
-"""The largest id that fits the wire format; only a registry that lets us in says it has none."""
-
-_NAMED_EVENTS = 5
+from processor.operations.checks.registry import check_registry
+from processor.operations.checks.schemas import check_datasets, check_schemas
+from processor.schemas.folder import EventSchema, SchemaFolder
+from processor.settings import Settings
 
 
 async def check(
     settings: Settings,
     *,
     offline: bool,
+    settings_file: Path | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
     metadata_s: float = METADATA_S,
+    looking_at: Callable[[str], None] = lambda _part: None,
 ) -> AsyncIterator[Finding]:
     """Look at one part after the other; each finding comes as soon as it is known.
+
+    Every request is bounded in time, and a part that fails hides no other.
 
     Args:
         settings: already loaded, so their own mistakes are known.
         offline: only what this machine can tell without the network.
+        settings_file: where they stand, `None` when they all came from the environment.
         transport: instead of real connections over HTTP, in tests.
         metadata_s: how long to wait for a broker, in seconds.
+        looking_at: told which part comes next.
     """
     yield ok("settings", f"connector {settings.name}, group {settings.group_id}")
-    for finding in (*_secrets(settings), *_schemas(settings), *_datasets(settings)):
+    folder = _Folder(settings)
+    properties = check_kafka_properties(settings)
+    for finding in _here(settings, settings_file, folder, properties):
         yield finding
-    properties = _kafka_properties(settings)
-    yield properties
     if offline:
-        yield Finding("network", "skipped", "Nothing beyond this machine was asked (--offline).")
+        yield skipped("network", "Nothing beyond this machine was asked (--offline).")
         return
     if properties.status == "ok":
-        for finding in await asyncio.to_thread(
-            lambda: list(check_kafka(settings, metadata_s=metadata_s))
-        ):
-            yield finding
-    yield await _registry(settings.schema_registry, transport)
-    async for finding in check_platform(settings, transport=transport):
+        looking_at("Kafka")
+        findings = apart("kafka", lambda: check_kafka(settings, metadata_s=metadata_s))
+        while (found := await asyncio.to_thread(next, findings, None)) is not None:
+            yield found
+    looking_at("the schema registry")
+    registry = check_registry(
+        settings.schema_registry, folder.events, settings.kafka.topics, transport
+    )
+    async for finding in _apart("schema registry", registry):
+        yield finding
+    looking_at("IMS and Experience Platform")
+    async for finding in _apart("platform", check_platform(settings, transport=transport)):
         yield finding
 
 
-def _secrets(settings: Settings) -> Iterator[Finding]:
-    ims, registry, admin = settings.ims, settings.schema_registry, settings.admin
-    given = {
-        "schema_registry.password": (
-            (registry.password, registry.password_file) if registry else (None, None)
-        ),
-        "admin.token": (None, admin.token_file),
-        "admin.view_token": (None, admin.view_token_file),
-        "admin.replay_token": (None, admin.replay_token_file),
-    }
-    for name, secret in client_secrets(ims).items():
-        yield _secret(f"secret ims.{name}", secret)
-    for key, (value, file) in given.items():
-        if secret := SecretValue(value, file, key=key):
-            yield _secret(f"secret {key}", secret)
+class _Folder:
+    """The schemas folder; empty when it cannot be loaded, which the finding says."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loaded: SchemaFolder | None = None
 
-def _secret(subject: str, secret: SecretValue) -> Finding:
-    try:
-        secret.read()
-    except Misconfigured as error:
-        return bad_by(subject, error)
-    if secret.is_exposed():
-        message = "Everybody on this host can read its file."
-        return Finding(subject, "warning", message, "Give the file mode 600 or 440.")
-    return ok(subject, "can be read")
+    @property
+    def events(self) -> list[EventSchema]:
+        return [] if self._loaded is None else list(self._loaded.events.values())
 
-
-def _schemas(settings: Settings) -> Iterator[Finding]:
-    platform = settings.experience_platform
-    try:
-        folder = SchemaFolder.load(settings.schemas)
-    except Misconfigured as error:
-        yield bad_by("schemas", error)
-        return
-    yield ok("schemas", f"{len(folder.events)} events")
-    xdm: dict[str, XdmSchema] = {}
-    for name, target in platform.targets.items():
-        subject = f"XDM schema of {name}"
+    def findings(self) -> Iterator[Finding]:
         try:
-            schema = folder.xdm_schema(name, target)
+            self._loaded = SchemaFolder.load(self._settings.schemas)
         except Misconfigured as error:
-            yield bad_by(subject, error)
-        else:
-            xdm[name] = schema
-            whose = "the tenant's own" if schema.tenant_owned else "our own description"
-            yield ok(subject, f"{schema.source.name}, {whose}")
-    try:
-        Mapper(
-            folder,
-            settings.mapping,
-            tenant=platform.tenant,
-            targets=list(platform.targets),
-            xdm=xdm,
-        )
-    except Misconfigured as error:
-        yield bad_by("mapping", error)
-    else:
-        yield ok("mapping", "every mapping set compiles")
-        yield from _against_the_tenants(folder, platform.tenant, xdm)
-    yield from _not_sent(folder, settings)
+            yield bad_by("schemas", error)
+            return
+        yield from check_schemas(self._loaded, self._settings)
 
 
-def _against_the_tenants(
-    folder: SchemaFolder, tenant: str, xdm: Mapping[str, XdmSchema]
+def _here(
+    settings: Settings, settings_file: Path | None, folder: _Folder, properties: Finding
 ) -> Iterator[Finding]:
-    """Mapping sets that a tenant's own schema would refuse, record after record."""
-    for event in folder.events.values():
-        for target in event.mapping_files:
-            if target not in xdm or not xdm[target].tenant_owned:
-                continue
-            proof = prove(event, target, tenant=tenant, xdm=xdm[target], destinations=True)
-            if proof.problems:
-                more = len(proof.problems) - 1
-                rest = f" And {more} more." if more else ""
-                yield bad(
-                    f"mapping of {event.name} to {target}",
-                    f"{proof.problems[0]}{rest}",
-                    "`processor schemas check` says all of it, and what to change.",
-                )
+    """What this machine can tell."""
+    yield from apart("secrets", lambda: check_secrets(settings))
+    if settings_file is not None:
+        yield from check_settings_file(settings, settings_file)
+    yield check_admin(settings.admin)
+    yield from apart("schemas", folder.findings)
+    yield from apart("datasets", lambda: check_datasets(settings))
+    yield properties
 
 
-def _not_sent(folder: SchemaFolder, settings: Settings) -> Iterator[Finding]:
-    """Targets that mapping sets are there for, and settings are not."""
-    left_out: defaultdict[str, list[str]] = defaultdict(list)
-    for event in folder.events.values():
-        for target in event.mapping_files.keys() - settings.experience_platform.targets.keys():
-            left_out[target].append(event.name)
-    for target, events in sorted(left_out.items()):
-        named = ", ".join(sorted(events)[:_NAMED_EVENTS])
-        more = f" and {len(events) - _NAMED_EVENTS} more" if len(events) > _NAMED_EVENTS else ""
-        yield Finding(
-            f"target {target}",
-            "warning",
-            f"It is not configured, so nothing is sent to it for {named}{more}.",
-            f"Add [experience_platform.targets.{target}] if it should be.",
-        )
-
-
-def _kafka_properties(settings: Settings) -> Finding:
-    subject = "Kafka properties"
+async def _apart(subject: str, findings: AsyncIterator[Finding]) -> AsyncIterator[Finding]:
+    """As `apart`, of findings that wait for the network."""
     try:
-        check_properties(settings.kafka)
-    except Misconfigured as error:
-        return bad_by(subject, error)
-    return ok(subject, "librdkafka takes them")
-
-
-def _datasets(settings: Settings) -> Iterator[Finding]:
-    """Two fragments of a profile in one dataset erase each other's fields."""
-    by_dataset: defaultdict[str, list[str]] = defaultdict(list)
-    for name, target in settings.experience_platform.targets.items():
-        by_dataset[target.dataset_id].append(name)
-    for names in by_dataset.values():
-        if len(names) > 1:
-            yield Finding(
-                f"targets {', '.join(names)}",
-                "warning",
-                "They share a dataset, where a record of one replaces the fields of the other.",
-                "Give each target a dataset of its own.",
-            )
-
-
-async def _registry(
-    settings: SchemaRegistrySettings | None, transport: httpx.AsyncBaseTransport | None
-) -> Finding:
-    subject = "schema registry"
-    if settings is None:
-        return Finding(subject, "skipped", "None is configured: schemas come from the folder.")
-    mend = "Check schema_registry.url, its ca_file and the network."
-    try:
-        registry = SchemaRegistry(settings, transport)
-    except Misconfigured as error:
-        return bad_by(subject, error, mend)
-    try:
-        await registry.fetch(SchemaKey(UNUSED_SCHEMA_ID))
-    except Refused as error:
-        if error.code is not Code.DECODE_UNKNOWN_SCHEMA_ID:
-            return bad_by(subject, error, mend)
+        async for finding in findings:
+            yield finding
     except ProcessorError as error:
-        return bad_by(subject, error, mend)
-    finally:
-        await registry.aclose()
-    return ok(subject, "answers")
+        yield bad_by(subject, error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other checks are wanted too
+        yield broken(subject, error)

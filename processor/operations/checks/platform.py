@@ -17,9 +17,16 @@ from processor.experience_platform.answers import (
 )
 from processor.experience_platform.client import Collection
 from processor.experience_platform.exchange import NoReply, exchange, open_client
-from processor.experience_platform.ims import ImsTokens, Token
-from processor.operations.checks.finding import Finding, bad, bad_by, ok
-from processor.settings import ExperiencePlatformSettings, ImsSettings, Settings
+from processor.experience_platform.ims import ImsTokens, Token, TokenStatus
+from processor.operations.auth_status import NEXT, next_secret, setting_of
+from processor.operations.checks.finding import Finding, bad, bad_by, ok, skipped, warning
+from processor.operations.checks.organisation import organisation
+from processor.settings import (
+    ExperiencePlatformSettings,
+    ImsSettings,
+    Settings,
+    client_secrets,
+)
 
 TIMEOUT_S = 10.0
 SKEW_WARNING_S = 30.0
@@ -29,7 +36,7 @@ SKEW_BAD_S = 300.0
 NO_MESSAGES = b'{"messages":[]}'
 """What an inlet is asked: it proves address, inlet and token, and holds nothing to store.
 
-Organisation, dataset and schema stand in each message, so only a real one can prove them.
+Organisation, dataset and schema stand in each message: see `organisation`.
 """
 _ANSWER_CAP_BYTES = 65_536
 
@@ -48,11 +55,12 @@ async def check_platform(
         now: this host's clock.
     """
     yield await _clock(settings.experience_platform, transport, now)
-    finding, token = await _token(settings.ims, transport)
-    yield finding
+    findings, token = await _token(settings.ims, transport)
+    for finding in findings:
+        yield finding
     if token is None:
         for name in settings.experience_platform.targets:
-            yield Finding(f"target {name}", "skipped", "Its inlet cannot be asked without a token.")
+            yield skipped(f"target {name}", "Its inlet cannot be asked without a token.")
         return
     async for finding in _inlets(settings, token, transport):
         yield finding
@@ -80,7 +88,7 @@ async def _clock(
     try:
         theirs = parsedate_to_datetime(reply.headers["date"])
     except (KeyError, ValueError):
-        return Finding("clock", "skipped", "Experience Platform does not say what time it is.")
+        return skipped("clock", "Experience Platform does not say what time it is.")
     return _skew((now() - theirs.replace(tzinfo=theirs.tzinfo or UTC)).total_seconds())
 
 
@@ -98,18 +106,53 @@ def _skew(ahead_s: float) -> Finding:
 
 async def _token(
     settings: ImsSettings, transport: httpx.AsyncBaseTransport | None
-) -> tuple[Finding, Token | None]:
+) -> tuple[list[Finding], Token | None]:
+    """Buy a token as the connector does, and one more with the secret that it did not use."""
     mend = "Check ims.token_url, its proxy and ca_file, and the network."
     try:
-        tokens = ImsTokens(settings, transport=transport)
+        tokens = ImsTokens(settings, transport=transport, timeout_s=TIMEOUT_S)
     except ProcessorError as error:
-        return bad_by("token", error, mend), None
+        return [bad_by("token", error, mend)], None
     try:
-        return ok("token", "IMS gave one"), await tokens.token()
+        token = await tokens.token()
     except ProcessorError as error:
-        return bad_by("token", error, mend), None
+        return [bad_by("token", error, mend)], None
     finally:
         await tokens.aclose()
+    status = tokens.status()
+    return [_bought(settings, status), *await _next(settings, status, transport)], token
+
+
+def _bought(settings: ImsSettings, status: TokenStatus) -> Finding:
+    used = setting_of(settings, status.secret or "client_secret")
+    if status.secret == NEXT:
+        return warning(
+            "token",
+            f"IMS refuses the first secret, and gave one for {used}.",
+            "Put that secret in the place of the first one, and a new one in its own.",
+        )
+    return ok("token", f"IMS gave one for {used}")
+
+
+async def _next(
+    settings: ImsSettings, status: TokenStatus, transport: httpx.AsyncBaseTransport | None
+) -> list[Finding]:
+    """Whether the next secret works, before the first one is revoked."""
+    if NEXT not in client_secrets(settings) or status.secret == NEXT:
+        return []
+    try:
+        found = await next_secret(settings, status, transport, asked=True)
+    except ProcessorError as error:
+        return [bad_by("next secret", error)]
+    if found.works:
+        return [ok("next secret", f"IMS gave a token for {found.setting}, too")]
+    return [
+        warning(
+            "next secret",
+            f"{found.problem} The connector runs with the first one until that is revoked.",
+            "Put a valid secret there; `processor auth status --try-next` tries it again.",
+        )
+    ]
 
 
 async def _inlets(
@@ -126,10 +169,12 @@ async def _inlets(
         yield bad_by("endpoint", error)
         return
     try:
-        for name in platform.targets:
+        for name, target in platform.targets.items():
             # Read as the answer to one message: how many verdicts none would get, nobody says.
-            answer = await collection.post(name, NO_MESSAGES, sent=1, token=token)
-            yield _inlet(name, answer)
+            finding = _inlet(name, await collection.post(name, NO_MESSAGES, sent=1, token=token))
+            yield finding
+            if finding.status == "ok":
+                yield await organisation(collection, platform, name, target, token)
     finally:
         await collection.aclose()
 
@@ -151,7 +196,11 @@ def _inlet(name: str, answer: Answer) -> Finding:
         case Away(status=status):
             return bad(subject, f"Its inlet takes no requests now ({status}).", "Try again later.")
         case ServerError(status=status):
-            return Finding(subject, "warning", f"Its inlet answered {status} to no messages.")
+            return warning(
+                subject,
+                f"Its inlet answered {status} to no messages.",
+                "See whether real messages pass; ask Adobe with the time of this line.",
+            )
         case RequestRefused(error=error):
             refused = f"and refuses a request without messages ({error.http_status}), as it should"
             return ok(subject, f"its inlet answers {refused}")

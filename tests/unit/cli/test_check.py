@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from processor.schemas.folder import builtin_directory
 
 Command = Callable[..., Any]
@@ -14,9 +16,9 @@ def test_offline_nothing_but_this_machine_is_asked(command: Command, settings_fi
     ran = command("check", "--offline", "--config", str(settings_file))
 
     assert ran.status == 0
-    assert "ok      mapping: every mapping set compiles" in ran.out
-    assert "skipped network: Nothing beyond this machine was asked (--offline)." in ran.out
-    assert ran.out.endswith("Nothing stands in the way of a start.\n")
+    assert "OK    mapping: every mapping set compiles" in ran.out
+    assert "SKIP  network: Nothing beyond this machine was asked (--offline)." in ran.out
+    assert "\nNothing stands in the way of a start. " in ran.out
     assert ran.err == ""
 
 
@@ -38,8 +40,8 @@ def test_a_bad_finding_exits_with_3(command: Command, settings_file: Path) -> No
     ran = command("check", "--offline", "--config", str(settings_file))
 
     assert ran.status == 3
-    assert re.search(r"^bad     schemas: .*/no/such/folder", ran.out, flags=re.MULTILINE)
-    assert ran.out.endswith("1 bad.\n")
+    assert re.search(r"^FAIL  schemas: .*/no/such/folder", ran.out, flags=re.MULTILINE)
+    assert re.search(r"^1 of \d+ checks fail\.", ran.out, flags=re.MULTILINE)
 
 
 def test_an_unreachable_secret_file_is_named_with_its_mend(
@@ -54,7 +56,7 @@ def test_an_unreachable_secret_file_is_named_with_its_mend(
 
     assert ran.status == 3
     assert (
-        "bad     secret ims.client_secret: ims.client_secret_file: /no/such cannot be read "
+        "FAIL  secret ims.client_secret: ims.client_secret_file: /no/such cannot be read "
         "(No such file or directory). Mount the secret there, or correct the path.\n"
     ) in ran.out
 
@@ -78,9 +80,9 @@ def test_several_mistakes_of_mapping_sets_stand_on_lines_of_their_own(
 
     ran = command("check", "--offline", "--config", str(settings_file))
 
-    found = ran.out[ran.out.index("bad     mapping: ") :].splitlines()
-    assert found[0].startswith("bad     mapping: pointsIssued/to-event.json, row 1, column 1: ")
-    assert found[1].startswith("        pointsIssued/to-event.json, row 2, column 1: ")
+    found = ran.out[ran.out.index("FAIL  mapping: ") :].splitlines()
+    assert found[0].startswith("FAIL  mapping: pointsIssued/to-event.json, row 1, column 1: ")
+    assert found[1].startswith("      pointsIssued/to-event.json, row 2, column 1: ")
     assert found[1].endswith("did you mean 'refId'? Correct the mapping sets.")
 
 
@@ -92,4 +94,19 @@ def test_a_property_that_librdkafka_refuses_is_found_without_the_network(
     ran = command("check", "--offline", "--config", str(settings_file))
 
     assert ran.status == 3
-    assert "bad     Kafka properties: kafka.consumer.bogus.thing: " in ran.out
+    assert "FAIL  Kafka properties: kafka.consumer.bogus.thing: " in ran.out
+
+
+def test_a_settings_file_that_all_may_read_must_hold_no_secret(
+    command: Command, settings_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROCESSOR_CONFIG", str(settings_file))
+    settings_file.chmod(0o644)
+    open_to_all = command("check", "--offline", "--config", str(settings_file))
+    by_environment = command("check", "--offline")
+    settings_file.chmod(0o600)
+    closed = command("check", "--offline", "--config", str(settings_file))
+
+    assert "WARN  settings file: Everybody on this host can read processor.toml" in open_to_all.out
+    assert "WARN  settings file" in by_environment.out
+    assert "settings file" not in closed.out
