@@ -1,6 +1,11 @@
-"""The README names every setting, code, reason, metric and command, and none that is not there."""
+"""The docs name every setting, metric and command, and none that is not there; what they say runs.
+
+Every link leads to a file and a heading that are there, and every command of the pages that people
+copy from parses as it is written.
+"""
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -11,22 +16,65 @@ from pydantic import BaseModel
 from processor.cli.app import command
 from processor.connector.books import BooksCollector
 from processor.connector.ledger import Ledger
-from processor.connector.mends import MENDS
+from processor.connector.mends import CODES, MENDS, REASONS
 from processor.errors import Code, FilterReason
 from processor.settings import Settings, TargetSettings
 from processor.telemetry.metrics import TaskMetrics, of_worker
+from tests import codes_page
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+CONFIGURE = (ROOT / "docs" / "configure.md").read_text()
+RUNBOOK = (ROOT / "docs" / "operate.md").read_text()
+PAGES = [*sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("*.md"))]
 TARGET = "….{key}"
+by_page = pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+
+SYMPTOMS = (
+    "lag-grows",
+    "paused",
+    "dead-letters-grow",
+    "token-refused",
+    "rebalance-storm",
+    "task-failed",
+    "not-ready",
+    "books-do-not-balance",
+)
+"""Anchors of the runbook that alerts link to."""
 
 
-def section(title: str) -> str:
+def section(title: str, page: str = README) -> str:
     """The text below a heading, up to the next of its rank or above."""
     flags = re.MULTILINE | re.DOTALL
-    found = re.search(rf"^(#+) {re.escape(title)}$(.*?)(?=^#{{1,2}} |\Z)", README, flags)
+    found = re.search(rf"^(#+) {re.escape(title)}$(.*?)(?=^#{{1,2}} |\Z)", page, flags)
     assert found is not None, title
     return found[2]
+
+
+def without_blocks(text: str) -> str:
+    """A page without its fenced blocks, where `#` begins a comment and not a heading."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    found: set[str] = set()
+    for heading in re.findall(r"^#+ (.+)$", without_blocks(page.read_text()), re.MULTILINE):
+        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
+        base = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+        number = sum(1 for one in found if re.fullmatch(rf"{re.escape(base)}(-\d+)?", one))
+        found.add(f"{base}-{number}" if number else base)
+    return found
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """The lines of fenced blocks that run `processor`, without what only the shell sees."""
+    for block in re.findall(r"^```(?:sh)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            if line.startswith("processor "):
+                words = shlex.split(line, comments=True)
+                ends = [words.index(word) for word in ("|", ">", "&&", ";") if word in words]
+                yield words[1 : min(ends, default=len(words))]
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -53,28 +101,24 @@ def first_column(text: str) -> list[str]:
 def test_the_settings_table_is_the_settings() -> None:
     expected = set(keys(Settings)) | {TARGET.format(key=key) for key in keys(TargetSettings)}
 
-    documented = first_column(section("Settings"))
+    documented = first_column(section("Settings", CONFIGURE))
 
     assert set(documented) == expected
     assert len(documented) == len(set(documented))
 
 
-def test_the_code_table_is_the_codes() -> None:
-    text = section("Codes")
+def test_the_page_of_codes_is_what_the_commands_say() -> None:
+    written = codes_page.PAGE.read_text(encoding="utf-8")
 
-    assert set(first_column(text)) == set(Code)
-    assert all(f"`{reason}`" in text for reason in FilterReason)
+    assert written == codes_page.page(), "write it anew: python -m tests.codes_page"
 
 
-def test_the_code_table_says_the_mends_that_the_commands_say() -> None:
-    rows = re.findall(r"^\| (`[^|]+`) \| [^|]+ \| ([^|]+) \|$", section("Codes"), re.MULTILINE)
-    said = {
-        code: f"{mend[0].upper()}{mend[1:]}.".replace("`", "")
-        for codes, mend in rows
-        for code in re.findall(r"`([^`]+)`", codes)
-    }
-
-    assert said == MENDS
+def test_every_code_and_every_reason_has_its_meaning() -> None:
+    assert set(CODES) == set(MENDS) == set(Code)
+    assert set(REASONS) == set(FilterReason)
+    for about in CODES.values():
+        assert about.meaning.endswith(".")
+        assert about.mend.endswith(".")
 
 
 def test_the_metrics_table_is_the_metrics() -> None:
@@ -101,8 +145,62 @@ def test_every_documented_command_exists() -> None:
     assert documented <= set(command().commands)  # type: ignore[attr-defined] # a click group
 
 
-@pytest.mark.parametrize("page", [*sorted(ROOT.glob("docs/*.md")), ROOT / "README.md"], ids=str)
+@by_page
 def test_every_link_leads_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
+    links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", without_blocks(page.read_text()))
+    lost = []
+    for file, anchor in links:
+        target = page.parent / file if file else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            lost.append(f"{file}#{anchor}")
 
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    assert lost == []
+
+
+def test_the_index_has_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    linked = set(re.findall(r"\]\(([a-z-]+\.md)\)", index))
+
+    assert linked == {page.name for page in ROOT.glob("docs/*.md")} - {"README.md"}
+
+
+@by_page
+def test_every_command_that_a_page_shows_parses(page: Path) -> None:
+    for words in commands(page.read_text()):
+        given: Any = command()
+        left = list(words)
+        while hasattr(given, "commands"):
+            assert left, words
+            assert left[0] in given.commands, words
+            given = given.commands[left.pop(0)]
+        given.make_context(given.name, left)  # raises what a person would be told
+
+
+def test_the_runbook_has_each_symptom_and_what_to_run() -> None:
+    assert set(SYMPTOMS) <= anchors(ROOT / "docs" / "operate.md")
+    for symptom in SYMPTOMS:
+        text = section(symptom.replace("-", " ").capitalize(), RUNBOOK)
+        expected = ["**See**", "**Why**", "**Mend**"]
+        if symptom == "paused":
+            expected.pop()  # its table of reasons has what to do
+        assert [word for word in expected if word not in text] == [], symptom
+        assert list(commands(text)), symptom
+
+
+def test_the_runbook_names_every_reason_to_wait() -> None:
+    named = set(first_column(section("Paused", RUNBOOK)))
+
+    assert reasons_to_wait() | {"systemic", "paused"} <= named
+
+
+def test_the_runbook_names_no_metric_that_is_not_there() -> None:
+    table = section("Run it")
+
+    assert [name for name in re.findall(r"processor_[a-z_]+", RUNBOOK) if name not in table] == []
+
+
+def reasons_to_wait() -> set[str]:
+    """What `processor_paused` may be labelled with, as the source has it."""
+    source = "".join(path.read_text() for path in (ROOT / "processor").rglob("*.py"))
+    begun = r"(?:pauses\.begin|_in_trouble|_trouble|\.trouble,)\(?\s*\"([a-z_]+)\""
+    return set(re.findall(begun, source))

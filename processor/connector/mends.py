@@ -1,37 +1,120 @@
-"""What mends a failure: a sentence for each code, and what to look at when records fail alike."""
+"""What each code means and what mends it, and what to look at when records fail alike."""
 
-from processor.errors import Code
+from dataclasses import dataclass
+
+from processor.errors import Code, FilterReason
 
 _CORRECT_PRODUCER = "Correct the producer."
+_NOT_THE_SCHEMA = "The bytes are not what the schema says."
+_A_ROW = "Correct the row that the message names, then replay."
+_TELL_ADOBE = "Report it to Adobe with `processor.xaction.id`."
 
-MENDS = {
-    Code.DECODE_FRAMING: "Look at what else writes to the topic.",
-    Code.DECODE_UNKNOWN_SCHEMA_ID: "Register the schema, then replay.",
-    Code.DECODE_WRONG_SCHEMA_TYPE: _CORRECT_PRODUCER,
-    Code.DECODE_SCHEMA_REFUSED: "Correct the schema.",
-    Code.DECODE_RESOLUTION: "See the message for the field; add a default or an alias.",
-    Code.DECODE_TRUNCATED: _CORRECT_PRODUCER,
-    Code.DECODE_TRAILING_BYTES: _CORRECT_PRODUCER,
-    Code.DECODE_VALUE: _CORRECT_PRODUCER,
-    Code.DECODE_UTF8: _CORRECT_PRODUCER,
-    Code.DECODE_LIMIT: "Raise it with the producer.",
-    Code.DECODE_JSON: _CORRECT_PRODUCER,
-    Code.DECODE_CRASH: "Report it with the dead letter.",
-    Code.EVENT_UNKNOWN: 'Correct the producer, or set converter.on_unknown_event = "filter".',
-    Code.EVENT_UNMAPPED: "Add a folder in schemas.directory, or filter it.",
-    Code.EVENT_WRONG_ORG: "See capillary.org_ids.",
-    Code.EVENT_INVALID: _CORRECT_PRODUCER,
-    Code.MAPPING_EXPRESSION: "Correct the row that the message names, then replay.",
-    Code.MAPPING_TYPE: "Correct the row that the message names, then replay.",
-    Code.MAPPING_NO_IDENTITY: "See [identity].",
-    Code.GATE_VIOLATION: "Correct the mapping set or the schema, then replay.",
-    Code.GATE_TOO_LARGE: "Map fewer fields.",
-    Code.DELIVERY_REFUSED: "See processor.errors in its headers.",
-    Code.DELIVERY_TOO_LARGE: "Map fewer fields.",
-    Code.DELIVERY_POISON: "Report it to Adobe with processor.xaction.id.",
-    Code.DELIVERY_NO_VERDICT: "Report it to Adobe with processor.xaction.id.",
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a code tells.
+
+    Attributes:
+        meaning: a sentence: what is wrong with the record.
+        mend: a sentence: what to do about its dead letters.
+    """
+
+    meaning: str
+    mend: str
+
+
+CODES = {
+    Code.DECODE_FRAMING: About(
+        "The bytes are neither Confluent framing, single-object encoding nor JSON.",
+        "Look at what else writes to the topic.",
+    ),
+    Code.DECODE_UNKNOWN_SCHEMA_ID: About(
+        "The registry does not have the id, even after the grace.",
+        "Register the schema, then replay.",
+    ),
+    Code.DECODE_WRONG_SCHEMA_TYPE: About(
+        "The id belongs to a JSON Schema or Protobuf schema.", _CORRECT_PRODUCER
+    ),
+    Code.DECODE_SCHEMA_REFUSED: About(
+        "The writer's schema is not safe to decode with (recursion, zero-width items, size).",
+        "Correct the schema.",
+    ),
+    Code.DECODE_RESOLUTION: About(
+        "The writer's schema does not resolve to ours.",
+        "See the message for the field; add a default or an alias.",
+    ),
+    Code.DECODE_TRUNCATED: About(f"{_NOT_THE_SCHEMA} They end too early.", _CORRECT_PRODUCER),
+    Code.DECODE_TRAILING_BYTES: About(f"{_NOT_THE_SCHEMA} Some are left.", _CORRECT_PRODUCER),
+    Code.DECODE_VALUE: About(
+        f"{_NOT_THE_SCHEMA} A value is out of its type's range.", _CORRECT_PRODUCER
+    ),
+    Code.DECODE_UTF8: About(f"{_NOT_THE_SCHEMA} A text is not UTF-8.", _CORRECT_PRODUCER),
+    Code.DECODE_LIMIT: About(
+        "More bytes, items or digits than is safe.", "Raise it with the producer."
+    ),
+    Code.DECODE_JSON: About("Broken JSON.", _CORRECT_PRODUCER),
+    Code.DECODE_CRASH: About(
+        "The decoder failed in a way nobody foresaw; or the task's process crashed twice at this "
+        "record, or stood still there for a minute, and it was not decoded again.",
+        "Report it with the dead letter.",
+    ),
+    Code.EVENT_UNKNOWN: About(
+        "A name that Capillary does not document.",
+        'Correct the producer, or set `converter.on_unknown_event = "filter"`.',
+    ),
+    Code.EVENT_UNMAPPED: About(
+        "A documented name without a mapping.",
+        "Add a folder in `schemas.directory`, or filter it.",
+    ),
+    Code.EVENT_WRONG_ORG: About(
+        "Another Capillary organisation's event.", "See `capillary.org_ids`."
+    ),
+    Code.EVENT_INVALID: About(
+        "A field is missing, of another type, or contradicts the schema.", _CORRECT_PRODUCER
+    ),
+    Code.MAPPING_EXPRESSION: About("A row of the mapping set fails.", _A_ROW),
+    Code.MAPPING_TYPE: About(
+        "A row of the mapping set gives a value that its field cannot hold.", _A_ROW
+    ),
+    Code.MAPPING_NO_IDENTITY: About(
+        "No identity is left that a message could carry.", "See `[identity]`."
+    ),
+    Code.GATE_VIOLATION: About(
+        "Experience Platform would refuse the entity.",
+        "Correct the mapping set or the schema, then replay.",
+    ),
+    Code.GATE_TOO_LARGE: About(
+        "More than 10 KB an event, or 100 KB a profile record: Profile drops those silently.",
+        "Map fewer fields.",
+    ),
+    Code.DELIVERY_REFUSED: About(
+        "Experience Platform refused this message.", "See `processor.errors` in its headers."
+    ),
+    Code.DELIVERY_TOO_LARGE: About("413 for this message alone.", "Map fewer fields."),
+    Code.DELIVERY_POISON: About(
+        "500 whenever this message is sent, while others are accepted.", _TELL_ADOBE
+    ),
+    Code.DELIVERY_NO_VERDICT: About(
+        "No usable answer whenever this message is sent alone, while others get theirs.",
+        _TELL_ADOBE,
+    ),
 }
-"""What to do about dead letters of each code; the README's table of codes says the same."""
+"""Every code of a dead letter; the page docs/codes.md and every command say what stands here."""
+
+REASONS = {
+    FilterReason.TOMBSTONE: "The value is null (`converter.on_null_value`).",
+    FilterReason.UNMAPPED_EVENT: "A documented event without a mapping "
+    "(`converter.on_unmapped_event`).",
+    FilterReason.UNKNOWN_EVENT: "An event that Capillary does not document "
+    "(`converter.on_unknown_event`).",
+    FilterReason.NO_TARGET: "The event is mapped, but to no target of the settings, or nothing of "
+    "it is to be sent.",
+    FilterReason.STALE: "Only in a replay: old news for a target that holds a state.",
+}
+"""Why a record was left out on purpose; it is counted, and no dead letter."""
+
+MENDS = {code: about.mend.replace("`", "") for code, about in CODES.items()}
+"""What to do about dead letters of each code, as plain text."""
 
 RESTART = "A change of settings or files needs a restart."
 
