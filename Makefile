@@ -109,7 +109,7 @@ $(PROMTOOL) $(PROMETHEUS) &:
 		ln -sf "$$(command -v promtool)" $(PROMTOOL); ln -sf "$$(command -v prometheus)" $(PROMETHEUS); \
 	elif command -v apt-get >/dev/null; then \
 		echo "Fetching the distribution's package of Prometheus."; \
-		folder=$$(mktemp -d) && cd "$$folder" && apt-get download -qq prometheus >/dev/null \
+		folder=$$(mktemp -d) && cd "$$folder" && apt-get download -qq -o APT::Sandbox::User=root prometheus >/dev/null \
 			&& dpkg-deb -x prometheus_*.deb . && mv usr/bin/promtool usr/bin/prometheus "$(abspath $(CACHE))" && rm -rf "$$folder" \
 			|| { echo "It could not be fetched; try apt-get update, or install Prometheus."; exit 1; }; \
 	else echo "Install Prometheus, which tries alerts and dashboard."; exit 1; fi
