@@ -3,7 +3,7 @@
 import sys
 from itertools import groupby
 
-from tests.faults import outside, processes, replays
+from tests.faults import outside, processes, replays, running
 from tests.faults.row import Row
 
 HEAD = """\
@@ -18,7 +18,7 @@ that come together are for `make chaos` and `make kills`: [tests.md](tests.md).
 | row | fault | expected | shown by |
 | --- | --- | --- | --- |
 """
-ROWS: tuple[Row, ...] = processes.ROWS + outside.ROWS + replays.ROWS
+ROWS: tuple[Row, ...] = processes.ROWS + outside.ROWS + replays.ROWS + running.ROWS
 
 
 def page() -> str:
