@@ -87,8 +87,8 @@ def command() -> Callable[..., Any]:
         name="processor",
         cls=InOrder,
         help="Capillary loyalty events from Kafka to Adobe Experience Platform, as XDM.",
-        epilog="Settings, codes and metrics: see the README. Exit status: 0 done, 1 failed, "
-        "2 usage or settings, 3 finished with a bad verdict, 130 interrupted.",
+        epilog="Settings: docs/configure.md. What is wrong: docs/operate.md. Exit status: 0 done, "
+        "1 failed, 2 usage or settings, 3 finished with a bad verdict, 130 interrupted.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

@@ -383,6 +383,24 @@ def test_records_that_kafka_deletes_before_they_are_read_are_noticed(
     assert f"retention.ms on {topic}" in found[0]["mend"]
 
 
+def test_times_that_cannot_be_are_noticed(
+    check: Check, connector_settings: Callable[..., Tables], broker: Broker, topic: str
+) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    tables, subject = connector_settings(topic), f"timestamps of {topic}"
+    found = {}
+    with Producer({"bootstrap.servers": broker.direct_servers}) as producer:
+        for time_ms in (now_ms // 1000, now_ms - 60_000, now_ms + 900_000):
+            producer.produce(topic, b"x", timestamp=time_ms)
+            assert producer.flush(30) == 0
+            found[time_ms] = check(tables)[1][subject]
+
+    assert [finding["status"] for finding in found.values()] == ["warning", "ok", "warning"]
+    in_seconds, _, ahead = (finding["message"] for finding in found.values())
+    assert "before 2001" in in_seconds
+    assert "s in this host's future" in ahead
+
+
 def test_records_that_kafka_has_deleted_are_noticed(
     check: Check, connector_settings: Callable[..., Tables], broker: Broker, topic: str
 ) -> None:

@@ -123,6 +123,14 @@ class Cluster:
             for p, future in answers.items()
         }
 
+    def youngest_ms(self, partitions: Collection[TopicPartition]) -> int | None:
+        """The latest timestamp of any record, in milliseconds; `None`: there is no record."""
+        spec = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call] # its stub has no annotation
+        asked = {KafkaPartition(p.topic, p.partition): spec for p in partitions}
+        answers = self._admin.list_offsets(asked, request_timeout=REQUEST_S)
+        found = [future.result(timeout=2 * REQUEST_S) for future in answers.values()]
+        return max((one.timestamp for one in found if one.offset >= 0), default=None)
+
     def ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset after the last record. Likewise `starts`: of the first."""
         return self.offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call] # its stub has no annotation

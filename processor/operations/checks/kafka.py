@@ -17,6 +17,7 @@ from processor.operations.checks.cluster import Cluster, words
 from processor.operations.checks.finding import Finding, apart, bad, bad_by, ok, warning
 from processor.operations.checks.lag import lag
 from processor.operations.checks.letters import foreign_letters
+from processor.operations.checks.timestamps import timestamps
 from processor.operations.checks.topics import LettersTopic, letters_topic, state_topic
 from processor.settings import Settings
 from processor.telemetry.logs import redact
@@ -103,6 +104,7 @@ class _Parts:
         group = settings.group_id
         yield from apart(f"group {group}", lambda: [rights.group(cluster, group)])
         yield from apart("lag", lambda: lag(cluster, settings, self._readable))
+        yield from apart("timestamps", lambda: timestamps(cluster, self._readable))
         for letters in self._letters.values():
             yield from apart(f"topic {letters.topic}", partial(self._letters_topic, letters))
         there = [letters for letters in self._letters.values() if letters.partitions]

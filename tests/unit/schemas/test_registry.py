@@ -102,6 +102,36 @@ async def test_what_does_not_prove_to_be_a_registry_convicts_no_guid(
         await registry.fetch(SchemaKey(guid))
 
 
+LATEST = "/api/subjects/t-R/versions/latest"
+
+
+async def test_the_latest_version_of_a_subject() -> None:
+    there = answering({LATEST: found(SCHEMA, subject="t-R", version=3)})
+    missing = answering({LATEST: httpx.Response(404, json={"error_code": 40401})})
+
+    latest = await there.latest("t-R")
+
+    assert latest is not None
+    assert latest.name == "R"
+    assert await missing.latest("t-R") is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (found({}, schemaType="PROTOBUF"), Refused),
+        (found({"type": "record", "name": "R"}), Refused),
+        (httpx.Response(404), Misconfigured),
+        (httpx.Response(503), TryAgain),
+    ],
+)
+async def test_a_latest_version_that_cannot_be_had(
+    answer: httpx.Response, fault: type[Exception]
+) -> None:
+    with pytest.raises(fault):
+        await answering({LATEST: answer}).latest("t-R")
+
+
 async def test_what_a_schema_refers_to_is_fetched_once_and_put_in() -> None:
     outer = {
         "type": "record",
