@@ -47,7 +47,6 @@ def check_schemas(folder: SchemaFolder, settings: Settings) -> Iterator[Finding]
         yield ok("mapping", "every mapping set compiles")
         yield from _against_the_tenants(folder, platform.tenant, xdm)
     yield from _not_sent(folder, settings)
-    yield from _not_fed(folder, settings)
 
 
 def _against_the_tenants(
@@ -82,17 +81,6 @@ def _not_sent(folder: SchemaFolder, settings: Settings) -> Iterator[Finding]:
             f"target {target}",
             f"It is not configured, so nothing is sent to it for {named}{more}.",
             f"Add [experience_platform.targets.{target}] if it should be.",
-        )
-
-
-def _not_fed(folder: SchemaFolder, settings: Settings) -> Iterator[Finding]:
-    """Targets of the settings that no mapping set is there for."""
-    fed = {target for event in folder.events.values() for target in event.mapping_files}
-    for target in settings.experience_platform.targets.keys() - fed:
-        yield warning(
-            f"target {target} is not fed",
-            f"No event has a mapping set to-{target}.json, so nothing is ever sent to it.",
-            f"Add to-{target}.json to an event's folder, or take the target out.",
         )
 
 

@@ -213,8 +213,9 @@ def test_each_command_has_an_example_that_it_understands(shown_help: dict[str, s
     group: Any = application.command()
 
     for name, text in shown_help.items():
-        (example,) = re.findall(r"Example: processor (.+)", text)
-        words = example.split()
-        parsed = group.commands[words[0]].make_context(words[0], words[1:])
-        assert words[0] == name
-        assert parsed.params
+        (examples,) = re.findall(r"Examples?: (.+)", text)
+        for example in examples.split(" · "):
+            program, *words = example.split()
+            parsed = group.commands[words[0]].make_context(words[0], words[1:])
+            assert (program, words[0]) == ("processor", name)
+            assert parsed.params

@@ -474,8 +474,8 @@ async def test_a_target_that_nothing_feeds_is_noticed(settings: Settings) -> Non
 
     found = await gathered(check(more, offline=True))
 
-    assert found["target wishes is not fed"].status == "warning"
-    assert "to-wishes.json" in found["target wishes is not fed"].message
+    assert found["mapping"].status == "bad"
+    assert "to-wishes.json" in found["mapping"].mend
 
 
 @pytest.mark.parametrize(
