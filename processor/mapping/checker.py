@@ -28,10 +28,15 @@ _CONSTANT_MEND = "Write a constant that is not empty, or take the row out."
 
 
 class Complaint(NamedTuple):
-    """Why a value cannot go to a destination, and what to change."""
+    """Why a value cannot go to a destination, and what to change.
+
+    Attributes:
+        step: position of the destination's step at fault, from 0; `None`: it is the value.
+    """
 
     message: str
     mend: str
+    step: int | None = None
 
 
 class Destinations(Protocol):
@@ -88,7 +93,8 @@ def check(
             if complaint is None and constant is not None:
                 complaint = destinations.refused(row.destination, constant)
             if complaint is not None:
-                typing.say(f"{row.destination}: {complaint.message}", None, complaint.mend)
+                column = 1 if complaint.step is None else row.column_of(complaint.step)
+                typing.say(f"{row.destination}: {complaint.message}", column, complaint.mend)
         problems += typing.problems
         if result is not None and not typing.problems:
             checked.append(result)
@@ -198,7 +204,7 @@ class _Typing:
             try:
                 node, shape = coercions.fit(node, shape, types.of(self._row.destination))
             except ExpressionFailed as error:
-                self.say(str(error), None, "Write a constant of the destination's type.")
+                self.say(str(error), 1, "Write a constant of the destination's type.")
         return CheckedRow(self._row, node, shape)
 
     def _read(self) -> Node | None:
@@ -208,7 +214,7 @@ class _Typing:
                 return Literal(source, 1)
             self.say(
                 "a constant is a text that is not empty, a number or a boolean",
-                None,
+                1,
                 _CONSTANT_MEND,
             )
             return None

@@ -68,7 +68,8 @@ class Problem:
     Attributes:
         file: the mapping set's file as messages name it.
         row: number of the row in ``mappings``, from 1; `None` when it is no row's.
-        column: where in the row's source, from 1; `None` when it is the destination or the row.
+        column: where in the row's source, from 1; in its destination as it is written where that
+            is at fault; `None` when it is the row as a whole.
         mend: one sentence that says what to change; empty when the message says it.
     """
 
@@ -95,12 +96,23 @@ class Row:
         number: its place in ``mappings``, from 1.
         source: a path, an expression, or the constant itself.
         destination: where the value goes, the tenant's namespace filled in.
+        written: the destination as the file has it.
     """
 
     number: int
     source_type: SourceType
     source: Any
     destination: Path
+    written: str = ""
+
+    def column_of(self, step: int) -> int:
+        """Where a step of the destination is written, from 1; 1 when escapes hide it."""
+        before = str(Path(self.destination.steps[:step]))
+        if self.written.startswith(TENANT) and step:
+            before = str(Path((TENANT, *self.destination.steps[1:step])))
+        if not self.written.startswith(before):
+            return 1
+        return len(before) + 1 + (self.written[len(before) : len(before) + 1] == ".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +233,8 @@ class _Reading:
         if source_type is not SourceType.STATIC and not isinstance(source, str):
             self._say('"source" is no text', number)
             return None
-        return Row(number, source_type, source, destination)
+        written = str(_either(row, "destination", "destinationXdmPath"))
+        return Row(number, source_type, source, destination, written)
 
     def _source_type(self, number: int, row: Mapping[str, Any]) -> SourceType | None:
         text = row.get("sourceType")

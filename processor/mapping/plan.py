@@ -106,7 +106,7 @@ class _Arranging:
             self.require_sources(inside)
 
     def _say(self, row_number: int, message: str, mend: str) -> None:
-        self.problems.append(Problem(self._set.file, row_number, None, message, mend))
+        self.problems.append(Problem(self._set.file, row_number, 1, message, mend))
 
     def _arrays(self, row: CheckedRow) -> list[Path | None]:
         """For each ``[*]`` of the destination, the source array it follows (`None`: a constant)."""

@@ -74,7 +74,7 @@ def _primaries(mapping_set: MappingSet, rows: Sequence[CheckedRow]) -> Iterable[
         yield Problem(
             mapping_set.file,
             row.number,
-            None,
+            1,
             f"{row.destination}: a second primary identity; row {always[0].number} gives one",
             "Keep one primary identity, and make the others false.",
         )

@@ -66,7 +66,7 @@ class XdmDestinations:
             else:
                 complaint = _kind(schemas, "array", before)
             if complaint is not None:
-                return complaint
+                return complaint._replace(step=position)
             schemas = self._tree.inside(schemas, step, first=position == 0)
             if not schemas:
                 return None

@@ -1,7 +1,8 @@
 """Proves a schemas folder: every mapping set, what the Avro schemas say of them, every example."""
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,8 +24,9 @@ class Fault:
     Attributes:
         file: where; ``settings`` when it is in none.
         row: number of the mapping set's row, from 1; `None` when it is none's.
-        column: where in the row's source, or in the file's line, from 1.
-        line: of a file that cannot be read; `None` when a row says where.
+        column: where in the row's source (in its destination where that is at fault), or in the
+            file's line, from 1.
+        line: of a file that cannot be read, or of the place in «xdm»; `None` when a row says where.
         mend: what to change.
     """
 
@@ -159,11 +161,14 @@ class _Checking:
         if not event.xdm:
             return
         place = str(event.folder / _EVENT_FILE)
+        places = _places_in_xdm(event)
         for target in sorted(event.xdm.keys() - event.mapping_files.keys()):
             yield Fault(
                 place,
                 f"its «xdm» names the target {target}, and there is no to-{target}.json",
                 f"Add to-{target}.json, or take {target} out of «xdm».",
+                line=places[target][0],
+                column=places[target][1],
             )
         for target, file in event.mapping_files.items():
             said = event.xdm.get(target)
@@ -172,9 +177,13 @@ class _Checking:
                     place,
                     f"there is {file.name}, and its «xdm» says nothing of {target}",
                     f"Add {target} with class, schema and mapping to «xdm».",
+                    line=places[""][0],
+                    column=places[""][1],
                 )
                 continue
-            yield from self._said(place, target, file, said)
+            for fault in self._said(place, target, file, said):
+                line, column = places[target]
+                yield replace(fault, line=line, column=column)
 
     def _said(
         self, place: str, target: str, file: Path, said: Mapping[str, Any]
@@ -228,6 +237,21 @@ class _Checking:
             return
         for unlike in examples.unlike():
             yield Fault(str(unlike.file), unlike.message, unlike.mend)
+
+
+def _places_in_xdm(event: EventSchema) -> Mapping[str, tuple[int, int]]:
+    """Line and column of each target in the ``xdm`` property; under the empty name its own."""
+    text = (event.folder / _EVENT_FILE).read_text(encoding="utf-8")
+    own = re.search(r'"xdm"\s*:', text)
+    start = own.start() if own else 0
+    found = {"": start}
+    for target in event.xdm:
+        there = re.compile(rf'"{re.escape(target)}"\s*:').search(text, start)
+        found[target] = there.start() if there else start
+    return {
+        name: (text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
+        for name, at in found.items()
+    }
 
 
 def _fault(file: Path, problem: Problem) -> Fault:

@@ -54,17 +54,16 @@ from processor.mapping.shapes import Kind, Shape
         ("EXPRESSION", 'dformat(createdAt, "YYYY")', 20, "'Y' of date patterns"),
         ("EXPRESSION", 'date(data.text, "Q")', 17, "cannot be read with the letter 'Q'"),
         ("EXPRESSION", "concat(data.text,", 18, "too early"),
-        ("STATIC", "", None, "a constant is"),
-        ("STATIC", [1], None, "a constant is"),
+        ("STATIC", "", 1, "a constant is"),
+        ("STATIC", [1], 1, "a constant is"),
     ],
 )
 def test_a_row_that_cannot_be_right_is_refused_with_row_and_column(
-    trial: Any, kind: str, source: Any, column: int | None, said: str
+    trial: Any, kind: str, source: Any, column: int, said: str
 ) -> None:
     problems = trial.problems(("STATIC", "x", "first"), (kind, source, "out"))
 
-    place = "row 2" if column is None else f"row 2, column {column}"
-    assert f"tried/to-event.json, {place}: " in problems
+    assert f"tried/to-event.json, row 2, column {column}: " in problems
     assert said in problems
 
 
@@ -83,7 +82,7 @@ def test_two_rows_that_cannot_both_be_followed_are_refused(
 ) -> None:
     problems = trial.problems(("STATIC", "x", first), ("STATIC", "y", second))
 
-    assert "row 2: " in problems
+    assert "row 2, column 1: " in problems
     assert said in problems
 
 
@@ -206,7 +205,7 @@ def test_a_targets_schema_can_judge_destinations() -> None:
 
     assert [row.row.number for row in checked] == [1, 3]
     assert [str(problem) for problem in problems] == [
-        "f, row 2: loyalty.points: expected a number, found text."
+        "f, row 2, column 1: loyalty.points: expected a number, found text."
     ]
 
 
@@ -220,7 +219,7 @@ def test_a_mapping_set_with_two_primary_identities_does_not_start(trial: Any) ->
     trial.mapper(*rows, ("STATIC", False, "identityMap.B[0].primary"))
     problems = trial.problems(*rows, ("STATIC", True, "identityMap.B[0].primary"))
 
-    assert "row 4: identityMap.B[0].primary: a second primary identity; row 2" in problems
+    assert "row 4, column 1: identityMap.B[0].primary: a second primary identity; row 2" in problems
 
 
 @pytest.mark.parametrize(

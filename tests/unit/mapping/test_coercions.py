@@ -163,13 +163,13 @@ def test_a_constant_gets_the_type_of_its_destination(
 @pytest.mark.parametrize(
     ("text", "destination", "said"),
     [
-        ("maybe", "flag", "row 1: the text is no boolean"),
-        ("1.5", "count", "row 1: the constant is no integer"),
-        ("many", "amount", "row 1: the constant is no number"),
-        ("9" * 19, "count", "row 1: the constant is no integer"),
-        ("yesterday", "when", "row 1: the constant is no date-time"),
-        ("2021-13-04T05:06:07Z", "when", "row 1: the constant is no date-time"),
-        ("2021-02-30", "day", "row 1: the constant is no date,"),
+        ("maybe", "flag", "row 1, column 1: the text is no boolean"),
+        ("1.5", "count", "row 1, column 1: the constant is no integer"),
+        ("many", "amount", "row 1, column 1: the constant is no number"),
+        ("9" * 19, "count", "row 1, column 1: the constant is no integer"),
+        ("yesterday", "when", "row 1, column 1: the constant is no date-time"),
+        ("2021-13-04T05:06:07Z", "when", "row 1, column 1: the constant is no date-time"),
+        ("2021-02-30", "day", "row 1, column 1: the constant is no date,"),
     ],
 )
 def test_a_constant_that_cannot_have_that_type_is_refused_at_start(

@@ -118,3 +118,28 @@ def test_a_file_that_is_missing_not_text_or_too_large_is_one_problem(tmp_path: P
         _, problems = load(file, tenant="acme")
 
         assert len(problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "columns"),
+    [
+        ("loyalty.pointsGained[0].value", [1, 9, 21, 25]),
+        ("_tenant.loyaltyEvent.refId", [1, 9, 22]),
+        ("productListItems[*].SKU", [1, 17, 21]),
+        ("_acme.refId", [1, 7]),
+        ("a\\.b.c", [1, 1]),
+        ("${a.b}.c", [1, 8]),
+    ],
+)
+def test_a_row_knows_where_each_step_of_its_destination_is_written(
+    tmp_path: Path, written: str, columns: list[int]
+) -> None:
+    row = {"sourceType": "ATTRIBUTE", "source": "a", "destination": written}
+    file = tmp_path / "to-event.json"
+    file.write_text(json.dumps({"mappings": [row]}))
+
+    mapping_set, problems = load(file, tenant="acme")
+
+    (found,) = mapping_set.rows
+    assert problems == []
+    assert [found.column_of(step) for step in range(len(found.destination.steps))] == columns

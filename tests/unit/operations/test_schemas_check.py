@@ -97,19 +97,19 @@ def test_an_operators_copy_of_ours_is_without_a_fault(directory: Path) -> None:
         ),
         (
             "ATTRIBUTE", "refId", "loyalty.pointGained[0].promotionId",
-            None, "loyalty has no field 'pointGained'; did you mean 'pointsGained'?", "XDM schema",
+            9, "loyalty has no field 'pointGained'; did you mean 'pointsGained'?", "XDM schema",
         ),
         (
             "ATTRIBUTE", "orgId", "loyalty.pointsGained[1].promotionId",
-            None, "the row gives an integer, the XDM schema has text", "concat",
+            1, "the row gives an integer, the XDM schema has text", "concat",
         ),
         (
             "ATTRIBUTE", "data.totalPointsIssued", "eventTyp",
-            None, "the XDM schema has no field 'eventTyp'; did you mean 'eventType'?", "XDM schema",
+            1, "the XDM schema has no field 'eventTyp'; did you mean 'eventType'?", "XDM schema",
         ),
-        ("ATTRIBUTE", "refId", "loyalty.pointsGained.promotionId", None, "is an array", "[0]"),
-        ("ATTRIBUTE", "refId", "timestamp.day", None, "timestamp is text, not an obj", "Correct"),
-        ("ATTRIBUTE", "data.loyaltyProgramDetails", "producedBy", None, "an object, the", "concat"),
+        ("ATTRIBUTE", "refId", "loyalty.pointsGained.promotionId", 22, "is an array", "[0]"),
+        ("ATTRIBUTE", "refId", "timestamp.day", 11, "timestamp is text, not an obj", "Correct"),
+        ("ATTRIBUTE", "data.loyaltyProgramDetails", "producedBy", 1, "an object, the", "concat"),
         (
             "EXPRESSION", 'nvl(refId, "x")', "_tenant.loyaltyEvent.refId",
             1, "there is no function nvl()", "docs/mapping.md",
@@ -118,16 +118,16 @@ def test_an_operators_copy_of_ours_is_without_a_fault(directory: Path) -> None:
             "EXPRESSION", 'concat("x", lower())', "producedBy",
             13, "lower() takes 1 argument, not 0", "docs/mapping.md",
         ),
-        ("STATIC", "x", "eventType", None, "is filled already by row 1", "Take out one"),
+        ("STATIC", "x", "eventType", 1, "is filled already by row 1", "Take out one"),
         (
             "STATIC", "maybe", "identityMap.Crm[0].authenticatedState",
-            None, "does not allow this constant", "ambiguous, authenticated, loggedOut",
+            1, "does not allow this constant", "ambiguous, authenticated, loggedOut",
         ),
         (
             "STATIC", "inr", "commerce.order.currencyCode",
-            None, "does not allow this constant", "Its pattern is ^[A-Z]{3}$",
+            1, "does not allow this constant", "Its pattern is ^[A-Z]{3}$",
         ),
-        ("STATIC", "soon", "commerce.order.createdDate", None, "is no date-time", "constant of"),
+        ("STATIC", "soon", "commerce.order.createdDate", 1, "is no date-time", "constant of"),
     ],
 )  # fmt: skip
 def test_a_row_at_fault_is_named_with_its_place_and_a_mend(
@@ -215,7 +215,7 @@ def test_two_primary_identities_are_refused(directory: Path, mapping: Callable[.
 
     (fault,) = faults(directory)
 
-    assert (fault.row, fault.file) == (rows_of(path), str(path))
+    assert (fault.row, fault.column, fault.file) == (rows_of(path), 1, str(path))
     assert f"a second primary identity; row {rows_of(path) - 2} gives one" in fault.message
 
 
@@ -255,6 +255,20 @@ def test_an_avro_schema_that_says_otherwise_than_the_mapping_sets_is_named(
     assert fault.file == str(path)
     assert said in fault.message
     assert mend in fault.mend
+    assert fault.line == 1
+    assert path.read_text()[(fault.column or 0) - 1] == '"'
+
+
+def test_the_place_in_an_avro_schema_is_that_of_the_target(directory: Path) -> None:
+    path = directory / EVENT / "event.avsc"
+    path.write_text(path.read_text().replace("to-loyalty.json", "to-tier.json"))
+    lines = path.read_text().splitlines()
+
+    (fault,) = faults(directory)
+
+    assert fault.line is not None
+    assert fault.column is not None
+    assert lines[fault.line - 1][fault.column - 1 :].startswith('"loyalty": {')
 
 
 def test_a_schema_may_say_nothing_of_where_it_goes(
