@@ -36,6 +36,7 @@ from processor.schemas.folder import SchemaFolder
 from processor.schemas.registry import SchemaRegistry
 from processor.settings import SchemaRegistrySettings, SchemasSettings
 from tests.faults.tally import Tally, tally
+from tests.integration.feeding import Load
 
 ORG_ID = "0A7D42FC5DB9D3360A495FD3@AdobeOrg"
 TARGETS = ("event", "loyalty", "profile", "tier")
@@ -337,6 +338,14 @@ class Capillary:
 def capillary(registry: Registry, topic: str) -> Capillary:
     """``capillary.records(100)``: good records for `topic`, and what should arrive of them."""
     return Capillary(registry.url, topic)
+
+
+@pytest.fixture
+def load(capillary: Capillary, topic: str, produce: Callable[..., None]) -> Iterator[Load]:
+    """Records that keep coming into `topic`; ``load.end()`` gives what should arrive of them."""
+    coming = Load(lambda records: produce(topic, records), capillary)
+    yield coming
+    coming.end()
 
 
 def counted(simulator: SimulatorProcess) -> dict[str, dict[str, int]]:
