@@ -6,11 +6,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from processor.connector.status import TaskState
+from processor.connector.status import ConnectorState, TaskState
 from tests.deploy import promql
 from tests.exported import PROMISED, samples
+from tests.test_docs import anchors
 
 ROOT = Path(__file__).parents[1]
+AS_ORDERED = {state.value.lower() for state in ConnectorState}
+"""Reasons to wait that somebody gave."""
+
 SEVERITIES = {"critical", "warning", "info"}
 EXPRESSIONS = [*promql.alerting(), *promql.shown()]
 SOURCE = "\n".join(path.read_text() for path in (ROOT / "processor").rglob("*.py"))
@@ -43,7 +47,10 @@ def test_a_fixed_value_of_a_label_is_one_that_the_processor_sets(
     expression: promql.Expression,
 ) -> None:
     for label, value in expression.values - {("instance", "$instance")}:
-        assert value in set(TaskState) if label == "state" else f'"{value}"' in SOURCE, value
+        if label == "state":
+            assert value in set(TaskState)
+        else:
+            assert f'"{value}"' in SOURCE or value in AS_ORDERED, value
 
 
 def test_each_promised_metric_is_on_the_dashboard() -> None:
@@ -77,6 +84,9 @@ def test_an_alert_says_how_bad_it_is_what_it_means_and_where_to_read_on() -> Non
     for rule in promql.rules():
         assert rule["labels"]["severity"] in SEVERITIES
         assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+        page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+        assert anchor in anchors(ROOT / page)
+        assert rule["alert"] in (ROOT / page).read_text()
 
 
 def test_the_page_has_the_alerts_with_their_severities() -> None:
