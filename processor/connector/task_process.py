@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -22,7 +22,9 @@ from processor.connector.quarantine import Quarantined, Suspect
 from processor.connector.task import Limits, Task, TaskFailed
 from processor.errors import Misconfigured
 from processor.kafka.clients import admin_properties, consumer_properties
+from processor.kafka.credentials import Credentials
 from processor.kafka.origins import look_up
+from processor.kafka.progress import Origin
 from processor.kafka.source import Source, Subscription
 from processor.record import TopicPartition
 from processor.settings import Settings, inline_secrets
@@ -162,7 +164,8 @@ async def _task(
         task,
         post=loop.call_soon_threadsafe,
         drain_timeout_s=settings.delivery.drain_timeout_s,
-        origins=partial(look_up, admin_properties(settings.kafka, f"{client_id}-ids")),
+        origins=partial(_origins, settings, f"{client_id}-ids"),
+        credentials=Credentials(settings.kafka, "consumer"),
     )
     loop.add_signal_handler(signal.SIGTERM, task.stop)
     _listen(connection, loop, task, last_words)
@@ -179,6 +182,16 @@ async def _task(
         beating.cancel()
         await asyncio.gather(beating, return_exceptions=True)
         _send(connection, _heartbeat(task, task_id))
+
+
+def _origins(settings: Settings, client_id: str, topics: Collection[str]) -> Mapping[str, Origin]:
+    """Ask with the password as it stands in its file now."""
+    try:
+        properties = admin_properties(settings.kafka, client_id)
+    except Misconfigured as error:
+        log.warning("Kafka was not asked for the ids of topics.", cause=str(error))
+        return {}
+    return look_up(properties, topics)
 
 
 def settle_garbage_collector() -> None:

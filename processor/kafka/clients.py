@@ -1,7 +1,6 @@
 """How our Kafka clients are set up: the user's librdkafka properties, and what we insist on."""
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -10,9 +9,6 @@ from processor.settings import KafkaSettings
 from processor.settings.kafka_properties import client_properties
 
 CLIENT_LOG = logging.getLogger("processor.kafka.librdkafka")
-
-NO_BROKER = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001 - librdkafka's name for it
-LOGIN_REFUSED = KafkaError._AUTHENTICATION  # noqa: SLF001
 
 LARGEST_RECORD_BYTES = 64 * 1024 * 1024
 """Ours, so that whatever the broker let in can be written to a dead-letter topic as well."""
@@ -111,14 +107,3 @@ def error_of(raised: BaseException) -> KafkaError | None:
     ):
         return raised.args[0]
     return None
-
-
-def brokers_watch(away: Callable[[str], None]) -> Callable[[KafkaError], None]:
-    """An ``error_cb`` that reports when no broker can be reached or a login is refused."""
-
-    def error_cb(error: KafkaError) -> None:
-        code = error.code()
-        if code in (NO_BROKER, LOGIN_REFUSED):
-            away(f"Kafka: {error.str()}.")
-
-    return error_cb

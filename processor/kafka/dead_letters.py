@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from processor.errors import Misconfigured, TryAgain
 from processor.kafka.clients import error_of, producer_properties
+from processor.kafka.credentials import Credentials
 from processor.kafka.letter import Letter
 from processor.settings import KafkaSettings
 
@@ -45,9 +46,10 @@ class DeadLetterWriter:
         *,
         open_producer: Callable[[dict[str, Any]], Producer] = Producer,
     ) -> None:
-        properties = producer_properties(kafka, f"{client_id}-dead-letters")
-        self._open = partial(open_producer, properties)
-        self._producer = self._open()
+        self._properties = partial(producer_properties, kafka, f"{client_id}-dead-letters")
+        self._open = open_producer
+        self._producer = self._open(self._properties())
+        self._credentials = Credentials(kafka, "producer")
         self._ended = threading.Event()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="dead-letters", daemon=True)
@@ -103,7 +105,7 @@ class DeadLetterWriter:
         on. What the old one still had on its way is told as failed, and written again.
         """
         if self._ended.is_set():
-            self._producer = self._open()
+            self._producer = self._open(self._properties())
             self._ended.clear()
         return self._producer
 
@@ -114,6 +116,7 @@ class DeadLetterWriter:
                 polled.purge()
                 polled.poll(0)
                 polled = self._producer
+            self._credentials.renew(polled)
             polled.poll(POLL_S)
 
 

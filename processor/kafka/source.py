@@ -17,7 +17,9 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from processor.kafka.clients import brokers_watch, error_of
+from processor.kafka.admission import Admission, Complaint
+from processor.kafka.clients import error_of
+from processor.kafka.credentials import Credentials
 from processor.kafka.gaps import Gaps
 from processor.kafka.intake import ConsumerEnded, Intake, Ranges, Subscription, Teller
 from processor.kafka.membership import Membership, is_cooperative
@@ -73,6 +75,7 @@ class Source:
         post: hands a call to the task's event loop, as ``loop.call_soon_threadsafe`` does.
         drain_timeout_s: how long a revocation waits for its partitions to drain.
         origins: asks whose offsets a topic's are, on the thread; decides on commit metadata.
+        credentials: the password as it stands in its file; `None`: it does not change.
         open_consumer: makes the consumer, on the thread.
     """
 
@@ -85,6 +88,7 @@ class Source:
         post: Callable[..., object],
         drain_timeout_s: float,
         origins: Origins = origins_unknown,
+        credentials: Credentials | None = None,
         open_consumer: Callable[[dict[str, Any]], Consumer] = Consumer,
     ) -> None:
         self._open = open_consumer
@@ -119,6 +123,8 @@ class Source:
         self._stalled_since_s: float | None = None
         self._lag_due_s = 0.0
         self._away = False
+        self._admission = Admission(properties, self._kept_out)
+        self._credentials = credentials
         self._thread = threading.Thread(target=self._run, name="source", daemon=True)
 
     def _member(self, drain_timeout_s: float, origins: Origins) -> Membership | None:
@@ -202,7 +208,7 @@ class Source:
         properties: dict[str, Any] = {
             **self._properties,
             "on_commit": self._ours.answered,
-            "error_cb": brokers_watch(self._brokers_away),
+            "error_cb": self._admission.error_cb,
             "enable.partition.eof": self._ranges is not None,
         }
         try:
@@ -235,6 +241,8 @@ class Source:
         if time.monotonic() >= self._lag_due_s:
             self._lag_due_s = time.monotonic() + LAG_EVERY_S
             self._tell_lag(consumer)
+            if self._credentials is not None:
+                self._credentials.renew(consumer)
             if self._away:
                 self._look_for_brokers(consumer)
 
@@ -339,11 +347,12 @@ class Source:
         except KafkaException:
             return
         self._away = False
+        self._admission.forget()
         self._tell(self._intake.trouble_over, "kafka", who="")
 
-    def _brokers_away(self, message: str) -> None:
+    def _kept_out(self, complaint: Complaint) -> None:
         self._away = True
-        self._trouble("kafka", message, who="", of_setup=False)
+        self._trouble("kafka", str(complaint), who="", of_setup=complaint.of_setup)
 
     def _trouble(self, reason: str, text: str, *, who: str, of_setup: bool = True) -> None:
         self._tell(self._intake.trouble, reason, text, who=who, of_setup=of_setup)

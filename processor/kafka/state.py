@@ -14,6 +14,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from processor.errors import Misconfigured, TryAgain
+from processor.kafka.admission import Admission
 from processor.kafka.clients import (
     admin_properties,
     consumer_properties,
@@ -91,14 +92,17 @@ class StateTopic:
         self._open_producer = open_producer
         self._open_admin = open_admin
         self._producer: Producer | None = None
+        self._admission = Admission({})
 
     def read(self, prefix: str = "") -> dict[str, Entry]:
         """The latest entry of each key that begins so, as of now; nothing when there is no topic.
 
         Deleted keys are left out, and so are those whose latest entry cannot be read.
         """
+        properties = reading_properties(self._settings, self._client_id)
+        admission = Admission(properties)
         try:
-            consumer = self._open_consumer(reading_properties(self._settings, self._client_id))
+            consumer = self._open_consumer({**properties, "error_cb": admission.error_cb})
         except KafkaException as raised:
             raise fault(raised, f"read {self.name}", self.name) from raised
         try:
@@ -107,7 +111,8 @@ class StateTopic:
             found = Latest(prefix)
             read_to_end(consumer, self.name, found.take)
         except KafkaException as raised:
-            raise fault(raised, f"read {self.name}", self.name) from raised
+            kept_out = admission.kept_out(consumer, error_of(raised))
+            raise kept_out or fault(raised, f"read {self.name}", self.name) from raised
         finally:
             consumer.close()
         found.warn()
@@ -128,38 +133,38 @@ class StateTopic:
         try:
             return self._write(documents)
         except KafkaException as raised:
-            # Not used again: what it may still hold would arrive behind what is written later.
-            self._drop_producer()
+            failure = self._failed(raised)
             error = error_of(raised)
             if error is None or error.code() not in GONE | {FATAL}:
-                raise fault(raised, f"write to {self.name}", self.name) from raised
+                raise failure from raised
         # The topic was looked up first, so somebody deleted it meanwhile; or what happened before
         # had broken the producer.
         try:
             return self._write(documents)
         except KafkaException as raised:
-            self._drop_producer()
-            raise fault(raised, f"write to {self.name}", self.name) from raised
+            raise self._failed(raised) from raised
 
     def close(self) -> None:
         """End the connections. What was written has been acknowledged."""
         self._producer = None
 
-    def _drop_producer(self) -> None:
-        if self._producer is not None:
-            self._producer.purge()
-        self._producer = None
+    def _failed(self, raised: KafkaException) -> TryAgain | Misconfigured:
+        """Why nothing was written.
+
+        The producer is not used again: what it may still hold would arrive behind what is written
+        later.
+        """
+        producer, self._producer = self._producer, None
+        kept_out = None
+        if producer is not None:
+            kept_out = self._admission.kept_out(producer, error_of(raised))
+            producer.purge()
+        return kept_out or fault(raised, f"write to {self.name}", self.name)
 
     def _write(self, documents: Mapping[str, Document | None]) -> dict[str, int]:
         if not documents:
             return {}
-        producer = self._producer = self._producer or self._open_producer(
-            {
-                **producer_properties(self._settings.kafka, self._client_id),
-                **QUIET,
-                "message.timeout.ms": WRITE_MS,
-            }
-        )
+        producer = self._producer = self._producer or self._opened()
         if partitions_of(producer, self.name) is None:
             self._create()
         written: dict[str, int] = {}
@@ -183,6 +188,12 @@ class StateTopic:
         if failed or len(written) < len(documents):
             raise KafkaException(failed[0] if failed else KafkaError(KafkaError.REQUEST_TIMED_OUT))
         return written
+
+    def _opened(self) -> Producer:
+        properties = producer_properties(self._settings.kafka, self._client_id)
+        self._admission = Admission(properties)
+        ours = {"message.timeout.ms": WRITE_MS, "error_cb": self._admission.error_cb}
+        return self._open_producer({**properties, **QUIET, **ours})
 
     def _create(self) -> None:
         admin = self._open_admin(

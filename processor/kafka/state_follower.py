@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from processor.errors import ProcessorError
-from processor.kafka.clients import brokers_watch
+from processor.kafka.admission import Admission
 from processor.kafka.state import (
     END_OF_PARTITION,
     GONE,
@@ -78,10 +78,7 @@ class Follower:
     ) -> None:
         self._settings = settings
         self._topic = settings.state_topic
-        self._properties = {
-            **reading_properties(settings, f"{client_id}-state"),
-            "error_cb": brokers_watch(self._say_trouble),
-        }
+        self._client_id = f"{client_id}-state"
         self._prefix = prefix
         self._follows = follows
         self._post = post
@@ -103,7 +100,7 @@ class Follower:
     def _run(self) -> None:
         while not self._ended.is_set():
             try:
-                consumer = self._open(self._properties)
+                consumer = self._open(self._properties())
                 try:
                     self._follow(consumer)
                 finally:
@@ -113,6 +110,12 @@ class Follower:
             except ProcessorError as error:
                 self._say_trouble(str(error))
             self._ended.wait(AGAIN_S)
+
+    def _properties(self) -> dict[str, Any]:
+        """Read anew for each consumer: a password may have changed in its file."""
+        theirs = reading_properties(self._settings, self._client_id)
+        admission = Admission(theirs, lambda complaint: self._say_trouble(str(complaint)))
+        return {**theirs, "error_cb": admission.error_cb}
 
     def _follow(self, consumer: Consumer) -> None:
         """Hand on until closed; returns when the offsets that it knew mean nothing any more."""

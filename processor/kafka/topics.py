@@ -8,7 +8,9 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from processor.errors import Misconfigured, TryAgain
+from processor.kafka.admission import Admission
 from processor.kafka.clients import LARGEST_RECORD_BYTES, admin_properties, error_of
+from processor.kafka.credentials import Credentials
 from processor.settings import ErrorsSettings, KafkaSettings
 
 LOOKUP_S = 10.0
@@ -72,7 +74,11 @@ class Topics:
     """Partition counts of topics, and the creation of dead-letter topics; every call blocks."""
 
     def __init__(self, kafka: KafkaSettings, errors: ErrorsSettings, client_id: str) -> None:
-        self._admin = AdminClient(admin_properties(kafka, f"{client_id}-admin"))
+        properties = admin_properties(kafka, f"{client_id}-admin")
+        self._admission = Admission(properties)
+        properties["error_cb"] = self._admission.error_cb
+        self._admin = AdminClient(properties)
+        self._credentials = Credentials(kafka, "admin")
         self._errors = errors
         self._known: dict[str, int] = {}
 
@@ -83,10 +89,13 @@ class Topics:
             TryAgain: the broker does not answer.
             Misconfigured: the broker refuses to describe the topic.
         """
+        self._credentials.renew(self._admin)
         try:
-            return partitions_of(self._admin, topic)
+            found = partitions_of(self._admin, topic)
         except KafkaException as error:
-            raise _fault(error, f"look up topic {topic}") from error
+            raise self._fault(error, f"look up topic {topic}") from error
+        self._admission.forget()
+        return found
 
     def dead_letter_partitions(self, topic: str, source_topic: str) -> int:
         """Partitions of a dead-letter topic, which is created when it is missing.
@@ -127,7 +136,20 @@ class Topics:
         try:
             return create(self._admin, new)
         except KafkaException as raised:
-            raise _fault(raised, f"create dead-letter topic {topic}") from raised
+            raise self._fault(raised, f"create dead-letter topic {topic}") from raised
+
+    def _fault(self, raised: KafkaException, doing: str) -> TryAgain | Misconfigured:
+        error = error_of(raised)
+        text = error.str() if error is not None else str(raised)
+        if error is not None and error.code() in DENIED:
+            return Misconfigured(
+                f"Kafka refused to {doing}: {text}.",
+                mend="Grant this client the right, create the topic by hand, or correct the "
+                "replication factor in [errors].",
+                reason="dead_letter_topic",
+            )
+        kept_out = self._admission.kept_out(self._admin, error)
+        return kept_out or TryAgain(f"Could not {doing}: {text}.", reason="kafka")
 
     def _largest_record(self, topic: str) -> int:
         resource = ConfigResource(ResourceType.TOPIC, topic)
@@ -154,16 +176,3 @@ def until_known(
             return count
         time.sleep(0.1)
     raise TryAgain(f"Topic {topic} was created but is not visible yet.", reason="kafka")
-
-
-def _fault(raised: KafkaException, doing: str) -> TryAgain | Misconfigured:
-    error = error_of(raised)
-    text = error.str() if error is not None else str(raised)
-    if error is not None and error.code() in DENIED:
-        return Misconfigured(
-            f"Kafka refused to {doing}: {text}.",
-            mend="Grant this client the right, create the topic by hand, or correct the "
-            "replication factor in [errors].",
-            reason="dead_letter_topic",
-        )
-    return TryAgain(f"Could not {doing}: {text}.", reason="kafka")

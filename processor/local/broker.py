@@ -86,6 +86,7 @@ class Broker(Server):
 
     It has two listeners for clients. What is under test uses the first, which may be advertised
     at the port of a proxy; what watches it uses the second, which nothing stands in front of.
+    There may be more, with a security of their own.
 
     Attributes:
         bootstrap_servers: of the first listener, at the proxy's port when there is one.
@@ -102,6 +103,7 @@ class Broker(Server):
         *,
         advertised_port: int | None = None,
         properties: Mapping[str, str] | None = None,
+        more_listeners: Mapping[str, str] | None = None,
         heap_mb: int = 128,
         full_jit: bool = False,
     ) -> None:
@@ -112,6 +114,8 @@ class Broker(Server):
             directory: holds configuration, log and data; made when missing.
             advertised_port: loopback port of a proxy to :attr:`port`.
             properties: server properties added to ours, or in place of them.
+            more_listeners: security protocols by the listener's name, such as ``{"MTLS": "SSL"}``;
+                what they need stands in `properties`.
             heap_mb: size of the Java heap in MiB.
             full_jit: also compile with the optimising compiler: slower to start, faster to run.
         """
@@ -123,6 +127,7 @@ class Broker(Server):
             self.java_options += ("-XX:TieredStopAtLevel=1",)
         self._files = files
         self._advertised_port = advertised_port
+        self._more_listeners = dict(more_listeners or {})
         self._formatted = False
         self._choose_ports()
 
@@ -135,6 +140,10 @@ class Broker(Server):
     def direct_servers(self) -> str:
         """Address that no proxy stands in front of."""
         return f"{LOOPBACK}:{self._direct_port}"
+
+    def servers(self, listener: str) -> str:
+        """Address of one of the listeners that were added."""
+        return f"{LOOPBACK}:{self._more_ports[listener]}"
 
     def start(self) -> None:
         """Start it, again after a stop or a kill on the same port, and wait until it answers.
@@ -192,6 +201,7 @@ class Broker(Server):
         self.port = free_port()
         self._direct_port = free_port()
         self._controller_port = free_port()
+        self._more_ports = {name: free_port() for name in self._more_listeners}
 
     def _launch(self) -> Process:
         return Process(self.name, self._java("kafka.Kafka", str(self._config)), log=self.log)
@@ -252,7 +262,9 @@ class Broker(Server):
             "CLIENTS": self.port,
             "DIRECT": self._direct_port,
             "CONTROLLER": self._controller_port,
+            **self._more_ports,
         }
+        protocols = {name: self._more_listeners.get(name, "PLAINTEXT") for name in ports}
         advertised = ports | {"CLIENTS": self._advertised_port or self.port}
         return {
             "process.roles": "broker,controller",
@@ -260,7 +272,9 @@ class Broker(Server):
             "controller.quorum.bootstrap.servers": f"{LOOPBACK}:{self._controller_port}",
             "listeners": _listeners(ports),
             "advertised.listeners": _listeners(advertised),
-            "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in ports),
+            "listener.security.protocol.map": ",".join(
+                f"{name}:{protocol}" for name, protocol in protocols.items()
+            ),
             "inter.broker.listener.name": "DIRECT",
             "controller.listener.names": "CONTROLLER",
             "log.dirs": str(data),

@@ -1,7 +1,6 @@
 """Reads spans of Kafka topics outside every consumer group: looks, and never commits."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Self, TypeVar
 
@@ -16,6 +15,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
 
 from processor.errors import Misconfigured, TryAgain
+from processor.kafka.admission import Admission
 from processor.kafka.clients import admin_properties, consumer_properties, error_of
 from processor.kafka.records import partition_of, record_of
 from processor.operations.time_order import TimeOrder
@@ -80,9 +80,12 @@ class Reader:
 
     def __init__(self, settings: Settings) -> None:
         client_id = f"{settings.name}-look"
-        quiet: dict[str, Any] = {"log_level": ONLY_EMERGENCIES, "error_cb": self._note}
-        self._servers = settings.kafka.bootstrap_servers
-        self._complaints: Counter[str] = Counter()
+        admin = admin_properties(settings.kafka, client_id)
+        self._admission = Admission(admin)
+        quiet: dict[str, Any] = {
+            "log_level": ONLY_EMERGENCIES,
+            "error_cb": self._admission.error_cb,
+        }
         self.properties: Mapping[str, Any] = {
             **consumer_properties(settings.kafka, f"{settings.group_id}-look", client_id),
             **quiet,
@@ -91,7 +94,7 @@ class Reader:
             "enable.partition.eof": True,
         }
         try:
-            self._admin = AdminClient({**admin_properties(settings.kafka, client_id), **quiet})
+            self._admin = AdminClient({**admin, **quiet})
         except KafkaException as raised:
             raise _wrong_properties(raised) from raised
 
@@ -162,18 +165,9 @@ class Reader:
                 raise denied(error) from raised
             raise self._away(raised) from raised
 
-    def _note(self, error: KafkaError) -> None:
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's name for it
-            self._complaints[error.str().rpartition(": ")[2].partition(" (after")[0]] += 1
-
-    def _away(self, raised: KafkaException) -> TryAgain:
+    def _away(self, raised: KafkaException) -> TryAgain | Misconfigured:
         self._admin.poll(0)  # hands over what `error_cb` is to hear
-        why = self._complaints.most_common(1)[0][0] if self._complaints else _words(raised)
-        return TryAgain(
-            f"No Kafka broker of {self._servers} answers: {redact(why)}. Check "
-            "kafka.bootstrap_servers, the network, and the credentials in [kafka.properties].",
-            reason="kafka",
-        )
+        return self._admission.away(_words(raised))
 
 
 class Reading:

@@ -2,15 +2,16 @@
 
 import re
 import socket
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from processor.errors import Misconfigured
+from processor.kafka.admission import CERTIFICATE_MEND, Admission
+from processor.kafka.certificates import refused_certificates
 from processor.kafka.clients import admin_properties
 from processor.operations.checks import rights
 from processor.operations.checks.cluster import Cluster, words
@@ -20,12 +21,9 @@ from processor.operations.checks.letters import foreign_letters
 from processor.operations.checks.timestamps import timestamps
 from processor.operations.checks.topics import LettersTopic, letters_topic, state_topic
 from processor.settings import Settings
-from processor.telemetry.logs import redact
 
 METADATA_S = 8.0
 CONNECT_S = 3.0
-
-_DETAIL = re.compile(r" \(after \d+ms in state [A-Z_]+\)|^\S+/(?:bootstrap|\d+): ")
 
 
 def check_kafka(settings: Settings, *, metadata_s: float = METADATA_S) -> Iterator[Finding]:
@@ -37,12 +35,11 @@ def check_kafka(settings: Settings, *, metadata_s: float = METADATA_S) -> Iterat
         settings: where Kafka is and which topics are meant.
         metadata_s: how long to wait for a broker, in seconds.
     """
-    servers = settings.kafka.bootstrap_servers
-    complaints: Counter[str] = Counter()
     try:
         properties = admin_properties(settings.kafka, f"{settings.name}-check")
+        admission = Admission(properties)
         properties["log_level"] = 0  # what librdkafka would log, the findings say
-        properties["error_cb"] = lambda error: _note(complaints, error)
+        properties["error_cb"] = admission.error_cb
         admin = AdminClient(properties)
     except Misconfigured as error:
         yield bad_by("kafka", error)
@@ -54,13 +51,7 @@ def check_kafka(settings: Settings, *, metadata_s: float = METADATA_S) -> Iterat
         metadata = admin.list_topics(timeout=metadata_s)
     except KafkaException as error:
         admin.poll(0)  # hands over what `error_cb` is to hear
-        why = complaints.most_common(1)[0][0] if complaints else words(error)
-        yield bad(
-            "kafka",
-            f"No broker of {servers} answers: {why}.",
-            "Check kafka.bootstrap_servers, the network, and security.protocol and the "
-            "credentials in [kafka.properties].",
-        )
+        yield _no_broker(admission, properties, words(error))
         return
     brokers = [_broker(broker) for broker in metadata.brokers.values()]
     yield from brokers
@@ -69,9 +60,18 @@ def check_kafka(settings: Settings, *, metadata_s: float = METADATA_S) -> Iterat
     yield from _Parts(Cluster(admin), settings, list(metadata.topics)).findings()
 
 
-def _note(complaints: Counter[str], error: KafkaError) -> None:
-    if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's name for it
-        complaints[redact(_DETAIL.sub("", error.str()))] += 1
+def _no_broker(admission: Admission, properties: Mapping[str, Any], why: str) -> Finding:
+    """Nobody answers, or lets us in; of a certificate that fails, what is wrong with it."""
+    if admission.cause is not None and admission.cause.certificate:
+        for server, reason in refused_certificates(properties, CONNECT_S):
+            return bad(
+                "kafka", f"The certificate of {server} is refused: {reason}.", CERTIFICATE_MEND
+            )
+    away = admission.away(why)
+    if isinstance(away, Misconfigured):
+        return bad_by("kafka", away)
+    text, _, mend = str(away).partition(". Check ")
+    return bad("kafka", f"{text}.", f"Check {mend}")
 
 
 def _broker(broker: Any) -> Finding:

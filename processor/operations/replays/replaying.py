@@ -20,6 +20,7 @@ from processor.connector.transform import Newer
 from processor.connector.valve import MADE_BYTES
 from processor.errors import Code, FilterReason, Misconfigured
 from processor.kafka.clients import consumer_properties
+from processor.kafka.credentials import Credentials
 from processor.kafka.intake import Start
 from processor.kafka.source import Ranges, Source
 from processor.operations.chosen import Chosen
@@ -294,6 +295,7 @@ class _Replay:
             self._task,
             post=asyncio.get_running_loop().call_soon_threadsafe,
             drain_timeout_s=settings.delivery.drain_timeout_s,
+            credentials=Credentials(settings.kafka, "consumer"),
         )
 
     def stop(self) -> bool:

@@ -7,7 +7,6 @@ from processor.kafka.clients import (
     FETCH_BYTES,
     LARGEST_RECORD_BYTES,
     admin_properties,
-    brokers_watch,
     consumer_properties,
     error_of,
     producer_properties,
@@ -90,16 +89,6 @@ def test_librdkafka_takes_what_we_set_for_a_producer() -> None:
 def test_no_client_creates_topics_by_asking_for_them() -> None:
     assert admin_properties(settings(), "client")["allow.auto.create.topics"] is False
     assert producer_properties(settings(), "client")["allow.auto.create.topics"] is False
-
-
-def test_brokers_away_are_told_and_nothing_else_is() -> None:
-    told: list[str] = []
-    watch = brokers_watch(told.append)
-
-    watch(KafkaError(KafkaError._TRANSPORT))  # noqa: SLF001
-    watch(KafkaError(KafkaError._ALL_BROKERS_DOWN, "2/2 brokers are down"))  # noqa: SLF001
-
-    assert told == ["Kafka: 2/2 brokers are down."]
 
 
 def test_the_kafka_error_inside_an_exception() -> None:
