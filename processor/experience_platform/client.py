@@ -161,7 +161,8 @@ def _without_reply(reply: NoReply) -> Answer:
         case "tls":
             return SetupFault(
                 f"Experience Platform cannot be reached safely: {reply.why}.",
-                "Check experience_platform.endpoint and ca_file, and the clock of this host.",
+                "Check experience_platform.endpoint, experience_platform.ca_file and this host's "
+                "clock.",
             )
         case "proxy":
             return SetupFault(

@@ -268,7 +268,7 @@ def _no_reply(error: Exception) -> NoReply:
     tls = _tls_cause(error)
     if tls is not None:
         reason = getattr(tls, "verify_message", "") or tls.reason or "handshake failed"
-        return NoReply("tls", f"TLS: {reason}")
+        return NoReply("tls", f"TLS: {reason.rstrip('.')}")
     if isinstance(error, httpx.ProxyError):
         # httpcore puts the proxy's status in front; the rest is the proxy's own text.
         if str(error).startswith(("401", "403", "407")):

@@ -7,6 +7,7 @@ import re
 import ssl
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -83,18 +84,9 @@ class SchemaRegistry:
         self._password = SecretValue(
             settings.password, settings.password_file, key="schema_registry.password"
         )
-        verify: ssl.SSLContext | bool = True
-        if settings.ca_file is not None:
-            try:
-                verify = ssl.create_default_context(cafile=settings.ca_file)
-            except OSError as error:
-                raise Misconfigured(
-                    f"schema_registry.ca_file: {settings.ca_file} is not a readable file of "
-                    "certificates.",
-                ) from error
         self._client = httpx.AsyncClient(
             transport=transport,
-            verify=verify,
+            verify=_tls(settings.ca_file),
             timeout=_TIMEOUT_S,
             follow_redirects=False,
             trust_env=False,
@@ -269,6 +261,14 @@ class SchemaRegistry:
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise self._no_registry("its URL is not one") from error
         except httpx.HTTPError as error:
+            if (why := _refused_certificate(error)) is not None:
+                raise Misconfigured(
+                    f"The schema registry {self._shown} shows a certificate that is refused: "
+                    f"{why}.",
+                    mend="Name its authority in schema_registry.ca_file, or correct "
+                    "schema_registry.url.",
+                    reason=_REASON,
+                ) from error
             raise TryAgain(
                 f"The schema registry {self._shown} cannot be reached ({type(error).__name__}).",
                 reason=_REASON,
@@ -339,6 +339,33 @@ class SchemaRegistry:
             mend="Correct schema_registry.url; a path such as /apis/ccompat/v7 belongs to it.",
             reason=_REASON,
         )
+
+
+def _tls(authorities: Path | None) -> ssl.SSLContext:
+    if authorities is None:
+        context = httpx.create_ssl_context(trust_env=False)
+    else:
+        try:
+            context = ssl.create_default_context(cafile=authorities)
+        except OSError as error:
+            raise Misconfigured(
+                f"schema_registry.ca_file: {authorities} is not a readable file of certificates.",
+            ) from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _refused_certificate(error: BaseException) -> str | None:
+    """Why the certificate is refused that an exception is about; `None` when it is about another.
+
+    A handshake that only broke off is the moment's fault.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return seen.verify_message.rstrip(".")
+        seen = seen.__cause__ or seen.__context__
+    return None
 
 
 def _parsed(text: str) -> Any:

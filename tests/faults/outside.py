@@ -3,6 +3,7 @@
 from tests.faults.row import Row
 
 INTEGRATION = "tests/integration"
+HTTPS = f"{INTEGRATION}/test_https.py"
 MACHINE = "tests/model/test_machine.py::test_the_promises_hold_whatever_happens"
 BRAKE = f"{INTEGRATION}/test_brake.py"
 REAL = f"{INTEGRATION}/test_fault_rows.py"
@@ -139,6 +140,7 @@ AEP = (
         "a redirect to another host",
         "the set-up's fault; not followed, no credential leaves",
         (
+            f"{HTTPS}::test_a_redirect_takes_nothing_to_another_server",
             f"{CLIENT}::test_a_redirect_is_the_set_ups_fault_and_takes_nothing_along",
             f"{EXCHANGE}::test_a_redirect_is_an_answer_and_is_not_followed",
             f"{IMS}::test_a_redirect_takes_no_secret_along",
@@ -183,20 +185,23 @@ AEP = (
     ),
     Row(
         "F48",
-        "TLS: expired, another host's, self-signed, none at all",
-        "0/0/0: refused, a pause with the reason",
+        "TLS: expired, another host's, an authority that nobody trusts, TLS 1.1, none at all",
+        "0/0/0: refused, a pause with the reason; of Kafka, the registry and Adobe alike",
         (
+            f"{HTTPS}::test_a_server_that_proves_nothing_is_waited_for_and_gets_nothing",
+            f"{HTTPS}::test_a_registry_of_another_authority_is_the_set_ups_fault",
+            f"{INTEGRATION}/test_kafka_security.py::test_what_a_broker_refuses_is_waited_for_and_never_a_dead_letter",
             f"{EXCHANGE}::test_a_certificate_that_proves_nothing_is_the_set_ups_fault",
             f"{EXCHANGE}::test_a_server_without_tls_on_a_tls_port_is_the_set_ups_fault",
             f"{EXCHANGE}::test_an_own_authority_is_trusted_where_it_is_named",
         ),
-        "TLS 1.1: the tests' OpenSSL does not speak it",
     ),
     Row(
         "F49",
         "a proxy that wants credentials",
         "0/0/0: the set-up's fault; no credential is told",
         (
+            f"{HTTPS}::test_a_proxy_that_refuses_us_is_the_set_ups_fault_and_its_password_is_never_told",
             f"{EXCHANGE}::test_a_proxy_that_wants_credentials_is_the_set_ups_fault",
             f"{EXCHANGE}::test_a_proxy_that_is_no_url_is_refused_without_quoting_it",
         ),

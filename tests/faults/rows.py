@@ -1,10 +1,10 @@
 """The table of faults, docs/faults.md: ``python -m tests.faults.rows > docs/faults.md``."""
 
 import sys
-from itertools import groupby
 
 from tests.faults import outside, processes, replays, running
 from tests.faults.row import Row
+from tests.named import shown
 
 HEAD = """\
 # Faults
@@ -32,12 +32,7 @@ def _line(row: Row) -> str:
 
 
 def _shown(row: Row) -> str:
-    places = groupby(sorted(row.shown_by), lambda place: place.partition("::")[0])
-    said = [
-        f"{file.removeprefix('tests/')}: "
-        + ", ".join(f"`{place.partition('::')[2].removeprefix('test_')}`" for place in found)
-        for file, found in places
-    ]
+    said = [*shown(row.shown_by)]
     if row.reason:
         said.append(f"*not shown*: {row.reason}")
     return "<br>".join(said)
