@@ -1,6 +1,7 @@
 """The command line: one file per command group, and the one place that catches what went wrong."""
 
 import os
+import resource
 import signal
 import sys
 import traceback
@@ -20,10 +21,20 @@ def main() -> None:
 
     0 done; 1 failed; 2 usage or settings; 3 finished with a bad verdict; 130 interrupted.
     """
+    leave_no_core_dumps()
     if sys.argv[1:2] == ["run"]:
         signal.signal(signal.SIGTERM, _stop_before_anything_began)
     status = invoke(sys.argv[1:])
     sys.exit(_flushed(status))
+
+
+def leave_no_core_dumps() -> None:
+    """Keep what is in memory, secrets and customers' records, off the disk when we crash.
+
+    Child processes inherit it. A kernel that pipes dumps to a program asks for no limit: there the
+    host has to be told.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _stop_before_anything_began(_number: int, _frame: object) -> NoReturn:

@@ -11,7 +11,14 @@ MASK = "********"
 
 _SECRET_KEY = re.compile(r"(password|secret|token|key|authorization|credentials?)$", re.IGNORECASE)
 _SECRET_PROPERTIES = frozenset(
-    {"ssl.key.pem", "sasl.oauthbearer.config", "sasl.jaas.config", "ssl_key"}
+    {
+        "ssl.key.pem",
+        "sasl.oauthbearer.assertion.private.key.passphrase",
+        "sasl.oauthbearer.assertion.private.key.pem",
+        "sasl.oauthbearer.config",
+        "sasl.jaas.config",
+        "ssl_key",
+    }
 )
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: terminal commands, line breaks

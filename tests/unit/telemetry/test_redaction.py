@@ -126,6 +126,8 @@ def test_each_line_of_a_private_key_is_masked() -> None:
         "proxy-authorization",
         "CLIENT_SECRET",
         "key",
+        "sasl.oauthbearer.assertion.private.key.passphrase",
+        "sasl.oauthbearer.assertion.private.key.pem",
     ],
 )
 def test_values_under_secret_keys_are_masked(key: str) -> None:
