@@ -9,7 +9,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from processor.errors import TryAgain
 from processor.kafka.records import partition_of, record_of
-from processor.operations.reading import DENIED, POLL_RECORDS, POLL_S, denied
+from processor.operations.reading import DENIED, OF_NO_GROUP, POLL_RECORDS, POLL_S, denied
 from processor.record import Record, TopicPartition
 
 LOOK_S = 5.0
@@ -66,8 +66,8 @@ class Following:
     def _record(self, message: Message) -> Record | None:
         error, partition = message.error(), partition_of(message)
         if error is not None:
-            if error.code() in DENIED:
-                raise denied(error)
+            if error.code() in DENIED - {OF_NO_GROUP}:
+                raise denied(error, partition.topic)
             if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 self._next.pop(partition, None)  # found anew if it is made again
             return None

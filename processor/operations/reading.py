@@ -62,6 +62,10 @@ DENIED = frozenset(
     }
 )
 
+OF_NO_GROUP = KafkaError.GROUP_AUTHORIZATION_FAILED
+"""Librdkafka looks up the coordinator of every consumer's group; readings are of none, so that we
+have no right to it means nothing."""
+
 
 def everything(_partition: TopicPartition, _offset: int) -> bool:
     """Every record is looked at."""
@@ -105,6 +109,19 @@ class Reader:
         except KafkaException as raised:
             raise self._away(raised) from raised
         return {name: len(topic.partitions) for name, topic in found.items() if not topic.error}
+
+    def refuse_hidden(self, topics: Collection[str]) -> None:
+        """Complain of a topic that is not missing but hidden from us: we may not describe it.
+
+        Of those that are left out of :meth:`topics` nobody can tell which they are.
+        """
+        for topic in topics:
+            try:
+                found = self._admin.list_topics(topic, timeout=ANSWER_S).topics.get(topic)
+            except KafkaException as raised:
+                raise self._away(raised) from raised
+            if found is not None and found.error is not None and found.error.code() in DENIED:
+                raise denied(found.error, topic)
 
     def starts(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset of the first record that is still there."""
@@ -215,7 +232,7 @@ class Reading:
         heard_s = time.monotonic()
         while self.unread:
             messages = self._consumer.consume(POLL_RECORDS, POLL_S)
-            if messages:
+            if any(map(_is_news, messages)):
                 heard_s = time.monotonic()
             elif time.monotonic() - heard_s > STUCK_S:
                 raise TryAgain(
@@ -230,8 +247,8 @@ class Reading:
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's name for it
                 self._read_to_end(partition)
-            elif error.code() in DENIED:
-                raise denied(error)
+            elif error.code() in DENIED - {OF_NO_GROUP}:
+                raise denied(error, partition.topic)
             elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART or error.fatal():
                 raise TryAgain(
                     f"Kafka cannot read {partition}: {redact(error.str())}.", reason="kafka"
@@ -269,17 +286,23 @@ def in_time_order(reading: Reading, take: Callable[[Record], Item | None]) -> It
         reading.hold(order.full())
 
 
+def _is_news(message: Message) -> bool:
+    error = message.error()
+    return error is None or error.code() != OF_NO_GROUP
+
+
 def _wrong_properties(raised: KafkaException) -> Misconfigured:
     return Misconfigured(
         f"{_words(raised)}.", mend="Correct [kafka.properties] and [kafka.consumer]."
     )
 
 
-def denied(error: KafkaError) -> Misconfigured:
+def denied(error: KafkaError, topic: str | None = None) -> Misconfigured:
     """Kafka lets us not read."""
+    where = f"topic {topic}" if topic else "the topic"
     return Misconfigured(
-        f"Kafka refuses to let us read: {redact(error.str())}.",
-        mend="Grant this client Read and Describe on the topic.",
+        f"Kafka refuses to let us read: {redact(error.str()).rstrip('.')}.",
+        mend=f"Grant this client Read and Describe on {where}.",
         reason="kafka",
     )
 

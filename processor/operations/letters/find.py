@@ -1,7 +1,7 @@
 """Finds dead letters: which topics hold them, which are meant, in the order of their time."""
 
 import re
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -108,6 +108,9 @@ class Cluster(Protocol):
     def topics(self) -> dict[str, int]:
         """Every topic that we may see, with its number of partitions."""
 
+    def refuse_hidden(self, topics: Collection[str]) -> None:
+        """Raise Misconfigured when one of these is not missing but hidden from us."""
+
 
 def letter_partitions(
     cluster: Cluster, settings: Settings, choices: Sequence[TopicChoice]
@@ -121,13 +124,15 @@ def letter_partitions(
             of every source topic that the settings name.
 
     Raises:
-        Misconfigured: a topic or partition that was named does not exist, or holds no dead letters.
+        Misconfigured: a topic or partition that was named does not exist, or holds no dead letters;
+            or Kafka does not let us see one.
         TryAgain: no broker answers.
     """
     known = cluster.topics()
     if choices:
         return partitions_of([_as_letters(settings, choice) for choice in choices], known)
     names = {settings.dead_letter_topic(topic) for topic in source_topics(settings, known)}
+    cluster.refuse_hidden(names - set(known))
     return partitions_of([TopicChoice(name, None) for name in sorted(names & set(known))], known)
 
 

@@ -78,6 +78,7 @@ class LetterTopics:
 
     Raises:
         TryAgain: no broker answers.
+        Misconfigured: Kafka does not let us see one of them.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -85,6 +86,7 @@ class LetterTopics:
         self._reader = Reader(settings)
         known = self._reader.topics()
         self.topics = _topics(settings, known)
+        self._reader.refuse_hidden([one.topic for one in self.topics if not one.partitions])
         there = [TopicChoice(topic.topic, None) for topic in self.topics if topic.partitions]
         self._spans = spans_of(self._reader, partitions_of(there, known), Bounds())
 

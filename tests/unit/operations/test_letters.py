@@ -1,6 +1,6 @@
 """Which dead letters are meant, and which of them a replay takes."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -47,6 +47,9 @@ class Topics:
 
     def topics(self) -> dict[str, int]:
         return dict.fromkeys(self._names, 2)
+
+    def refuse_hidden(self, topics: Collection[str]) -> None:
+        assert set(topics).isdisjoint(self._names)
 
 
 def settings(**kafka: Any) -> Settings:
