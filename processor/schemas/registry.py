@@ -4,10 +4,8 @@ import asyncio
 import contextlib
 import json
 import re
-import ssl
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -16,6 +14,7 @@ import httpx
 from processor.errors import Code, Misconfigured, Refused, TryAgain
 from processor.schemas import limits
 from processor.schemas.avro import WriterSchema, vet
+from processor.schemas.certificates import no_safe_way, own_authorities
 from processor.schemas.inlining import defined_name, inline
 from processor.schemas.wire import SchemaKey
 from processor.settings import SchemaRegistrySettings, SecretValue
@@ -86,7 +85,9 @@ class SchemaRegistry:
         )
         self._client = httpx.AsyncClient(
             transport=transport,
-            verify=_tls(settings.ca_file),
+            verify=own_authorities(settings.ca_file)
+            if settings.ca_file
+            else httpx.create_ssl_context(trust_env=False),
             timeout=_TIMEOUT_S,
             follow_redirects=False,
             trust_env=False,
@@ -261,10 +262,9 @@ class SchemaRegistry:
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise self._no_registry("its URL is not one") from error
         except httpx.HTTPError as error:
-            if (why := _refused_certificate(error)) is not None:
+            if (why := no_safe_way(error)) is not None:
                 raise Misconfigured(
-                    f"The schema registry {self._shown} shows a certificate that is refused: "
-                    f"{why}.",
+                    f"The schema registry {self._shown} cannot be reached safely: {why}.",
                     mend="Name its authority in schema_registry.ca_file, or correct "
                     "schema_registry.url.",
                     reason=_REASON,
@@ -339,33 +339,6 @@ class SchemaRegistry:
             mend="Correct schema_registry.url; a path such as /apis/ccompat/v7 belongs to it.",
             reason=_REASON,
         )
-
-
-def _tls(authorities: Path | None) -> ssl.SSLContext:
-    if authorities is None:
-        context = httpx.create_ssl_context(trust_env=False)
-    else:
-        try:
-            context = ssl.create_default_context(cafile=authorities)
-        except OSError as error:
-            raise Misconfigured(
-                f"schema_registry.ca_file: {authorities} is not a readable file of certificates.",
-            ) from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-def _refused_certificate(error: BaseException) -> str | None:
-    """Why the certificate is refused that an exception is about; `None` when it is about another.
-
-    A handshake that only broke off is the moment's fault.
-    """
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return seen.verify_message.rstrip(".")
-        seen = seen.__cause__ or seen.__context__
-    return None
 
 
 def _parsed(text: str) -> Any:
