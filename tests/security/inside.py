@@ -102,6 +102,8 @@ OUTBOUND = (
             f"{HTTPS}::test_a_server_that_proves_nothing_is_waited_for_and_gets_nothing",
             f"{HTTPS}::test_a_registry_with_tls_and_a_password_gives_its_schemas",
             f"{HTTPS}::test_a_registry_of_another_authority_is_the_set_ups_fault",
+            f"{UNIT}/operations/test_check_encryption.py::test_a_certificate_that_nobody_looks_at_is_warned_of",
+            f"{UNIT}/operations/test_check_encryption.py::test_a_password_in_clear_to_another_host_is_warned_of",
         ),
     ),
     Row(

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 
 from processor.errors import Misconfigured, ProcessorError
+from processor.operations.checks.encryption import check_encryption
 from processor.operations.checks.finding import Finding, apart, bad_by, broken, ok, skipped
 from processor.operations.checks.host import (
     check_admin,
@@ -98,6 +99,7 @@ def _here(
     yield from apart("schemas", folder.findings)
     yield from apart("datasets", lambda: check_datasets(settings))
     yield properties
+    yield from check_encryption(settings.kafka)
 
 
 async def _apart(subject: str, findings: AsyncIterator[Finding]) -> AsyncIterator[Finding]:
