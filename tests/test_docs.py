@@ -5,7 +5,6 @@ copy from parses as it is written.
 """
 
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -21,6 +20,7 @@ from processor.errors import Code, FilterReason
 from processor.settings import Settings, TargetSettings
 from processor.telemetry.metrics import TaskMetrics, of_worker
 from tests import codes_page
+from tests.pages import anchors, commands, without_blocks
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -49,32 +49,6 @@ def section(title: str, page: str = README) -> str:
     found = re.search(rf"^(#+) {re.escape(title)}$(.*?)(?=^#{{1,2}} |\Z)", page, flags)
     assert found is not None, title
     return found[2]
-
-
-def without_blocks(text: str) -> str:
-    """A page without its fenced blocks, where `#` begins a comment and not a heading."""
-    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
-
-
-def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
-    found: set[str] = set()
-    for heading in re.findall(r"^#+ (.+)$", without_blocks(page.read_text()), re.MULTILINE):
-        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
-        base = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
-        number = sum(1 for one in found if re.fullmatch(rf"{re.escape(base)}(-\d+)?", one))
-        found.add(f"{base}-{number}" if number else base)
-    return found
-
-
-def commands(text: str) -> Iterator[list[str]]:
-    """The lines of fenced blocks that run `processor`, without what only the shell sees."""
-    for block in re.findall(r"^```(?:sh)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        for line in block.replace("\\\n", " ").splitlines():
-            if line.startswith("processor "):
-                words = shlex.split(line, comments=True)
-                ends = [words.index(word) for word in ("|", ">", "&&", ";") if word in words]
-                yield words[1 : min(ends, default=len(words))]
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -155,6 +129,18 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             lost.append(f"{file}#{anchor}")
 
     assert lost == []
+
+
+def test_alerts_and_commands_point_at_headings_that_are_there() -> None:
+    files = [*ROOT.glob("processor/**/*.py"), *ROOT.glob("deploy/**/*.yml"), ROOT / "README.md"]
+    pointed = {
+        found
+        for file in files
+        for found in re.findall(r"(docs/[a-z-]+\.md)#([a-z0-9-]+)", file.read_text())
+    }
+
+    assert {anchor for page, anchor in pointed if page == "docs/operate.md"} >= set(SYMPTOMS)
+    assert [f"{p}#{a}" for p, a in pointed if a not in anchors(ROOT / p)] == []
 
 
 def test_the_index_has_every_page() -> None:

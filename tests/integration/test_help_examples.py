@@ -1,4 +1,4 @@
-"""The examples of ``--help`` run as they are written.
+"""The examples of ``--help`` and the commands of the runbook run as they are written.
 
 A group of commands, or a command of its own, joins by a line in `GROUPS` and a fixture of its name.
 """
@@ -30,6 +30,7 @@ from processor.schemas.folder import builtin_directory
 from processor.settings import load
 from tests.integration.conftest import Capillary
 from tests.integration.letters import letter
+from tests.pages import commands
 
 EPILOG = re.compile(r"Examples?: (.*)", re.DOTALL)
 BETWEEN = " · "
@@ -161,6 +162,27 @@ def test_the_examples_of_help_run_as_they_are_written(
         assert "Traceback" not in ran.stderr, example
         if "--json" in arguments:
             assert [json.loads(line) for line in ran.stdout.splitlines()], example
+
+
+RUNBOOK = Path(__file__).parents[2] / "docs" / "operate.md"
+REFERENCE = "## What check looks at"
+FINISHED = {0, 3}
+"""Of commands that look for what is wrong, a bad verdict is a good answer."""
+
+
+@pytest.mark.timeout(900)  # two dozen processes, one after the other
+def test_the_commands_of_the_runbook_run_as_they_are_written(
+    dlq: Environment, offsets: Environment, run_cli: Any
+) -> None:
+    assert offsets == dlq  # one set-up, with letters and a group
+    shown = list(commands(RUNBOOK.read_text().partition(REFERENCE)[0]))
+
+    for words in shown:
+        ran = run_cli(*words, env=dlq)
+
+        assert ran.status in FINISHED, f"{words}: {ran.stderr}"
+        assert "Traceback" not in ran.stderr, words
+    assert len(shown) > len(command().commands)  # type: ignore[attr-defined] # a click group
 
 
 @contextmanager

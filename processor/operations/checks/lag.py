@@ -91,7 +91,11 @@ def _of_topic(
                 f"Raise retention.ms on {topic}, and see why the connector is behind "
                 "(docs/operate.md#lag-grows).",
             )
-    return ok(subject, f"{behind}, and Kafka keeps records for {kept_ms / _HOUR_MS:.0f} hours")
+    limit = int(configs.get("retention.bytes", "-1"))
+    size = "" if limit < 0 else f", if they are not more than {limit} bytes a partition"
+    return ok(
+        subject, f"{behind}, and Kafka keeps records for {kept_ms / _HOUR_MS:.0f} hours{size}"
+    )
 
 
 def _gone(settings: Settings, subject: str, topic: str, gone: int) -> Finding:
