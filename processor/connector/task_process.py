@@ -20,6 +20,7 @@ from processor.connector.judge import Kind
 from processor.connector.last_words import Slate, Written
 from processor.connector.quarantine import Quarantined, Suspect
 from processor.connector.task import Limits, Task, TaskFailed
+from processor.connector.turns import IdleLoop
 from processor.errors import Misconfigured
 from processor.kafka.clients import admin_properties, consumer_properties
 from processor.kafka.credentials import Credentials
@@ -90,7 +91,8 @@ def run(
     logs.configure(settings.logging, secrets=inline_secrets(settings), who={"task": task_id})
     try:
         last_words = Written(slate, begin.quarantined)
-        status = asyncio.run(_task(settings, task_id, connection, last_words, begin.steering))
+        with asyncio.Runner(loop_factory=IdleLoop) as runner:
+            status = runner.run(_task(settings, task_id, connection, last_words, begin.steering))
     except Misconfigured as error:
         log.error("The task cannot start.", cause=str(error))  # noqa: TRY400 - a sentence says it
         status = EXIT_SETTINGS

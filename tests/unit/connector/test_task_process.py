@@ -1,4 +1,5 @@
 import asyncio
+import multiprocessing
 import re
 import threading
 from types import SimpleNamespace
@@ -8,14 +9,18 @@ import pytest
 
 from processor.connector import task_process
 from processor.connector.courier import Share
+from processor.connector.last_words import Slate
 from processor.connector.task_process import (
+    Beginning,
     Steering,
     _beat,
     _listen,
     _own_instance_id,
     _subscription,
     _without_own_topics,
+    run,
 )
+from processor.connector.turns import IdleLoop
 from processor.settings import Settings
 
 
@@ -142,3 +147,24 @@ async def test_a_running_task_obeys_how_it_is_steered() -> None:
 
     assert task.pauses == [True]
     assert task.machine.share.part == 0.25
+
+
+def test_a_task_turns_on_a_loop_that_decodes_while_nothing_else_is_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def task(*_arguments: Any) -> int:
+        return 7 if isinstance(asyncio.get_running_loop(), IdleLoop) else 0
+
+    monkeypatch.setattr(task_process, "_task", task)
+    monkeypatch.setattr(task_process, "die_with_parent", lambda: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("processor.telemetry.logs.configure", lambda *_, **__: None)
+
+    ours, theirs = multiprocessing.Pipe()
+    begin = Beginning({}, Steering(paused=False, share=1.0))
+    with ours, theirs, pytest.raises(SystemExit) as ended:
+        run(
+            settings(topics=["events"]), 0, ours, Slate(multiprocessing.get_context("spawn")), begin
+        )
+
+    assert ended.value.code == 7
