@@ -53,17 +53,22 @@ class Counts:
         self.messages += count
         self.requests += 1
         self.bytes += end - start
+        return count
+
+    def look(self, body: bytearray, start: int, end: int) -> None:
+        """Read what else a reset asked for; after the answer is on its way, to delay none."""
+        if not self.sample and self.order is None:
+            return
+        now_ms = time.time() * 1000
+        text = bytes(memoryview(body)[start:end])
         if self.order is not None:
-            self.order.read(bytes(memoryview(body)[start:end]))
+            self.order.read(text)
         if self.sample:
-            now_ms = time.time() * 1000
-            text = bytes(memoryview(body)[start:end])
             self.delays_ms += [
                 now_ms - datetime.fromisoformat(found.decode()).timestamp() * 1000
                 for found in TIMESTAMP.findall(text)
             ]
             self.delays_ms += [now_ms - int(found) for found in MILLISECONDS.findall(text)]
-        return count
 
     def answer(self, count: int) -> bytes:
         """A 207 that accepts so many messages; made once for each number."""
@@ -147,6 +152,7 @@ class Connection(asyncio.BufferedProtocol):
         if path.startswith(b"/collection/"):
             count = self._counts.take(self._buffer, self._head_end, self._need)
             self._later(self._counts.answer(count))
+            self._counts.look(self._buffer, self._head_end, self._need)
         elif path.startswith(b"/ims/token"):
             self._transport.write(reply("200 OK", TOKEN))
         elif (method, path) == (b"GET", b"/bench/report"):
