@@ -9,7 +9,7 @@ import yaml
 from processor.connector.status import ConnectorState, TaskState
 from tests.deploy import promql
 from tests.exported import PROMISED, samples
-from tests.test_docs import anchors
+from tests.pages import anchors
 
 ROOT = Path(__file__).parents[1]
 AS_ORDERED = {state.value.lower() for state in ConnectorState}
