@@ -81,10 +81,8 @@ def kafka_jars(
 
     def fetch(directory: Path) -> None:
         progress(f"Fetching Apache Kafka {KAFKA_VERSION} with Maven (43 MB, once).")
-        (directory / "pom.xml").write_text(POM.format(kafka=KAFKA_VERSION, slf4j=SLF4J_VERSION))
-        goal = f"{DEPENDENCY_PLUGIN}:copy-dependencies"
-        libs = f"-DoutputDirectory={directory / 'libs'}"
-        _maven([goal, "-DincludeScope=runtime", libs], directory=directory, environ=environ)
+        pom = POM.format(kafka=KAFKA_VERSION, slf4j=SLF4J_VERSION)
+        copy_dependencies(pom, directory, environ)
 
     return once(cache, f"kafka-{KAFKA_VERSION}-with-tools", fetch) / "libs"
 
@@ -145,6 +143,18 @@ def once(cache: Path, name: str, fill: Callable[[Path], None]) -> Path:
             fill(partial)
             partial.rename(complete)
     return complete
+
+
+def copy_dependencies(pom: str, directory: Path, environ: Mapping[str, str] = os.environ) -> None:
+    """Fetch what a POM needs at run time into the directory's folder ``libs``.
+
+    Raises:
+        Misconfigured: Maven is not installed, or could not fetch it.
+    """
+    (directory / "pom.xml").write_text(pom)
+    goal = f"{DEPENDENCY_PLUGIN}:copy-dependencies"
+    libs = f"-DoutputDirectory={directory / 'libs'}"
+    _maven([goal, "-DincludeScope=runtime", libs], directory=directory, environ=environ)
 
 
 def _maven(arguments: Sequence[str], *, directory: Path, environ: Mapping[str, str]) -> None:
