@@ -1,5 +1,6 @@
 """The connector's committed offsets, read and set partition by partition, as Connect's API does."""
 
+import time
 from collections.abc import Mapping
 
 from processor.errors import Misconfigured, TryAgain
@@ -9,6 +10,11 @@ from processor.operations.offsets.group import GroupReader, GroupWriter
 from processor.operations.offsets.reset import Aim, prepare_aim
 from processor.record import TopicPartition
 from processor.settings import Settings
+
+WAIT_S = 10.0
+"""For the last task to leave the group: a stop is acknowledged before it is done."""
+
+LOOK_S = 0.25
 
 
 def committed(settings: Settings) -> dict[TopicPartition, int]:
@@ -36,9 +42,10 @@ def alter(settings: Settings, wanted: Mapping[TopicPartition, int | None]) -> No
     if foreign:
         raise Misconfigured(f"{', '.join(sorted(foreign))}: no topic of the connector.")
     choices = [TopicChoice(p.topic, (p.partition,)) for p in wanted]
-    reset = prepare_aim(settings, Aim("file", wanted=dict(wanted)), choices)
-    reset.allow(skip_records=True)
-    reset.write()
+    aim = Aim("file", wanted=dict(wanted))
+    prepare_aim(settings, aim, choices)  # what is wrong with it is said at once
+    _wait_until_empty(GroupReader(settings), settings.group_id)
+    prepare_aim(settings, aim, choices).write()
 
 
 def forget(settings: Settings) -> None:
@@ -49,9 +56,17 @@ def forget(settings: Settings) -> None:
         Misconfigured: Kafka refuses us.
     """
     writer = GroupWriter(settings)
-    if writer.group(settings.group_id).active:
-        raise TryAgain(
-            f"Somebody is in group {settings.group_id}: a task may still be stopping.",
-            reason="kafka",
-        )
+    _wait_until_empty(writer, settings.group_id)
     writer.forget(settings.group_id)
+
+
+def _wait_until_empty(reader: GroupReader, group: str) -> None:
+    until_s = time.monotonic() + WAIT_S
+    while reader.group(group).active:
+        if time.monotonic() > until_s:
+            raise TryAgain(
+                f"Somebody is in group {group}: a task may still be stopping. Nothing was changed; "
+                "try again.",
+                reason="kafka",
+            )
+        time.sleep(LOOK_S)
