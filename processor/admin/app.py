@@ -13,35 +13,33 @@ from processor.admin.connect.offsets import Offsets
 from processor.admin.connect.plugins import Plugins
 from processor.admin.connect.root import Root
 from processor.admin.connect.topics import Topics
-from processor.admin.health import connect_health, health_routes
+from processor.admin.health import health_routes
 from processor.admin.limits import BoundedBodies, Paced, Slots
 from processor.admin.login import Login
 from processor.admin.routes import AdminRoute, WithoutTrailingSlash, guarded
-from processor.connector.status import Health, Worker
+from processor.connector.status import Worker
 from processor.settings import Settings
 
 
 def admin_routes(
-    worker: Health, settings: Settings, access: Access, kafka: Kafka
+    worker: Worker, settings: Settings, access: Access, kafka: Kafka
 ) -> list[AdminRoute]:
     """Everything that can be asked for, with what it needs."""
-    routes = [*health_routes(worker), *Login(access).routes()]
-    if isinstance(worker, Worker):
-        blocking = Blocking()
-        routes += [
-            connect_health(worker),
-            *Root(kafka, blocking).routes(),
-            *Connectors(worker, settings).routes(),
-            *Topics(worker, settings.name).routes(),
-            *Offsets(worker, settings.name, kafka, blocking).routes(),
-            *Plugins(blocking).routes(),
-            *Loggers(worker).routes(),
-        ]
-    return routes
+    blocking = Blocking()
+    return [
+        *health_routes(worker),
+        *Login(access).routes(),
+        *Root(kafka, blocking).routes(),
+        *Connectors(worker, settings).routes(),
+        *Topics(worker, settings.name).routes(),
+        *Offsets(worker, settings.name, kafka, blocking).routes(),
+        *Plugins(blocking).routes(),
+        *Loggers(worker).routes(),
+    ]
 
 
 def create_app(
-    worker: Health,
+    worker: Worker,
     settings: Settings,
     access: Access | None = None,
     kafka: Kafka | None = None,
@@ -49,7 +47,7 @@ def create_app(
     """The application over this worker.
 
     Args:
-        worker: whom to ask. One that only tells its health has only the routes of that.
+        worker: whom to ask, and to tell.
         settings: shown, masked; say who may do what.
         access: made of the settings unless given.
         kafka: likewise.

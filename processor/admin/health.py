@@ -6,14 +6,14 @@ from starlette.responses import Response
 from processor.admin.access import Need
 from processor.admin.answers import HEADERS, answer
 from processor.admin.routes import AdminRoute
-from processor.connector.status import ConnectorState, Health, TaskState, Worker
+from processor.connector.status import ConnectorState, TaskState, Worker
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 STARTED = "Worker has completed startup and is ready to handle requests."
 
 
-def health_routes(worker: Health) -> list[AdminRoute]:
-    """``/livez``, ``/readyz`` and ``/metrics``."""
+def health_routes(worker: Worker) -> list[AdminRoute]:
+    """``/livez``, ``/readyz``, ``/metrics``, and ``/health`` as Connect answers it (KIP-1017)."""
 
     async def livez(_request: Request) -> Response:
         live = worker.live()
@@ -28,21 +28,16 @@ def health_routes(worker: Health) -> list[AdminRoute]:
     async def metrics(_request: Request) -> Response:
         return Response(worker.metrics(), media_type=METRICS_TYPE, headers=HEADERS)
 
-    return [
-        AdminRoute("GET", "/livez", Need.NOTHING, livez),
-        AdminRoute("GET", "/readyz", Need.NOTHING, readyz),
-        AdminRoute("GET", "/metrics", Need.NOTHING, metrics),
-    ]
-
-
-def connect_health(worker: Worker) -> AdminRoute:
-    """``/health`` with the body of Connect's (KIP-1017), and the tasks counted in."""
-
     async def health(_request: Request) -> Response:
         status, word, message = judged(worker)
         return answer({"status": word, "message": message}, status)
 
-    return AdminRoute("GET", "/health", Need.NOTHING, health)
+    return [
+        AdminRoute("GET", "/livez", Need.NOTHING, livez),
+        AdminRoute("GET", "/readyz", Need.NOTHING, readyz),
+        AdminRoute("GET", "/health", Need.NOTHING, health),
+        AdminRoute("GET", "/metrics", Need.NOTHING, metrics),
+    ]
 
 
 def judged(worker: Worker) -> tuple[int, str, str]:

@@ -20,7 +20,7 @@ from processor.admin.limits import (
     MAX_CONNECTIONS,
     MAX_HEADER_BYTES,
 )
-from processor.connector.status import Health
+from processor.connector.status import Worker
 from processor.errors import Misconfigured
 from processor.settings import Settings
 
@@ -41,7 +41,7 @@ class AdminServer:
     def __init__(
         self,
         settings: Settings,
-        worker: Health,
+        worker: Worker,
         *,
         app: ASGIApp | None = None,
         header_timeout_s: float = HEADER_TIMEOUT_S,

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import processor
 from processor.connector.control_entries import (
     CONTROL,
+    LEVEL,
     RESTART,
     STATE,
     WORKERS,
@@ -25,6 +26,8 @@ from processor.connector.control_entries import (
     TaskReport,
     WorkerReport,
     key_of_worker,
+    level_document,
+    level_of,
     report_of,
     restart_of,
     state_document,
@@ -65,6 +68,9 @@ class Steered(Protocol):
 
     def again(self, tasks: Sequence[int], *, only_failed: bool) -> None:
         """Drain and start anew these tasks of this worker."""
+
+    def log(self, level: int, logger: str) -> None:
+        """Have this worker and its tasks log so."""
 
     def divide(self, sending: int) -> None:
         """The rates are divided among so many tasks of all workers."""
@@ -167,6 +173,10 @@ class Control:
             await self._orders.write({RESTART: order.document()})
             log.info("Ordered a restart.", tasks=list(tasks), only_failed=only_failed)
 
+    async def log_at(self, level: int, logger: str) -> None:
+        """Have all workers log so."""
+        await self._orders.write({LEVEL: level_document(logger, level)})
+
     # What the follower tells.
 
     def history(self, entries: Mapping[str, Entry]) -> None:
@@ -192,6 +202,10 @@ class Control:
             self._obey_state(entry)
         elif entry.key == RESTART:
             self._obey_restart(entry)
+        elif entry.key == LEVEL:
+            with _left_alone():
+                logger, level = level_of(entry)
+                self._steered.log(level, logger)
         elif entry.key.startswith(WORKERS):
             self._take(entry)
             self._divide()

@@ -3,6 +3,7 @@
 ====================  =====================================================================
 ``control/state``     what the connector is told to be; obeyed from history and as news
 ``control/restart``   the latest order to restart tasks; obeyed as news only
+``control/level``     the latest order to log otherwise; obeyed as news only
 ``worker/<worker>``   a worker and its tasks; told again and again, deleted at a clean stop
 ====================  =====================================================================
 """
@@ -18,6 +19,7 @@ from processor.kafka.state_entry import Document, Entry, Unreadable
 CONTROL = "control/"
 STATE = f"{CONTROL}state"
 RESTART = f"{CONTROL}restart"
+LEVEL = f"{CONTROL}level"
 WORKERS = "worker/"
 
 MOST_WAITING = 10
@@ -177,3 +179,21 @@ def restart_of(entry: Entry) -> RestartOrder:
         return RestartOrder(tasks, bool(said["only_failed"]))
     except (KeyError, TypeError, ValueError) as error:
         raise Unreadable("it is no order to restart") from error
+
+
+def level_document(logger: str, level: int) -> dict[str, Any]:
+    """Of the order to log so."""
+    return {"logger": logger, "level": level}
+
+
+def level_of(entry: Entry) -> tuple[str, int]:
+    """Which logger, and its level.
+
+    Raises:
+        Unreadable: it says something else.
+    """
+    said = entry.document or {}
+    try:
+        return str(said["logger"]), int(said["level"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unreadable("it is no order to log otherwise") from error

@@ -6,7 +6,7 @@ The states are Kafka Connect's, so that whoever reads its REST API can read ours
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from processor.connector.heartbeat import Waiting
 
@@ -78,7 +78,6 @@ class Health(Protocol):
         ...
 
 
-@runtime_checkable
 class Worker(Health, Protocol):
     """What is asked of the running connector, and what it can be told.
 
@@ -109,6 +108,20 @@ class Worker(Health, Protocol):
         Raises:
             TryAgain: the state topic cannot be written.
             Misconfigured: we may not write to it.
+        """
+        ...
+
+    async def log_at(self, level: int, logger: str, *, everywhere: bool = False) -> None:
+        """Have this worker and its tasks log so from now on, until they end.
+
+        Args:
+            level: one of the standard library's.
+            logger: its name, ``root`` or of ours; all below it go along.
+            everywhere: on all workers that hear it now.
+
+        Raises:
+            TryAgain: the state topic cannot be written; only with `everywhere`.
+            Misconfigured: likewise, we may not write to it.
         """
         ...
 

@@ -37,6 +37,7 @@ from processor.connector.vigil import Vigil
 from processor.connector.worker_metrics import WorkerMetrics
 from processor.kafka.property_check import check_properties
 from processor.settings import Settings
+from processor.telemetry import levels
 from processor.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -96,6 +97,7 @@ class Supervisor:
         self._holds = Holds(settings, self._let_go)
         self._control = Control(settings, self)
         self._deaths = Deaths()
+        self._levels: dict[str, task_process.LogAt] = {}
 
     async def run(self, serve: Serve) -> int:
         """Run until a signal; see :func:`run`."""
@@ -154,6 +156,13 @@ class Supervisor:
         """Drain and start anew these tasks, wherever they run."""
         await self._control.restart(tasks, only_failed=only_failed)
 
+    async def log_at(self, level: int, logger: str, *, everywhere: bool = False) -> None:
+        """Have this worker and its tasks log so, or those of all workers."""
+        if everywhere:
+            await self._control.log_at(level, logger)
+        else:
+            self.log(level, logger)
+
     # What the control tells; see :class:`..control.Steered`.
 
     def obey(self, state: ConnectorState) -> None:
@@ -181,6 +190,14 @@ class Supervisor:
             log.info("A task is restarted as ordered.", task=child.task_id)
             child.failed, child.restarting, child.deaths = False, True, 0
             child.leave()
+
+    def log(self, level: int, logger: str) -> None:
+        """Have this process and its tasks log so, those that start later too."""
+        levels.set_level(logger, level)
+        order = task_process.LogAt(level, logger)
+        self._levels[logger] = order
+        for child in self._children:
+            child.order(order)
 
     def divide(self, sending: int) -> None:
         """Give each task its part of the rates."""
@@ -299,6 +316,8 @@ class Supervisor:
         child.listen(process, ours, ended, partial(self._heard, child))
         for kind in self._holds.released:
             child.order(task_process.Release(kind))
+        for level in self._levels.values():
+            child.order(level)
         if self._stopping.is_set():
             child.leave()
         await self._wait_for(child, process, ended)

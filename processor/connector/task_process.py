@@ -30,7 +30,7 @@ from processor.kafka.source import Source, Subscription
 from processor.record import TopicPartition
 from processor.settings import Settings, inline_secrets
 from processor.settings.kafka_properties import client_properties
-from processor.telemetry import logs
+from processor.telemetry import levels, logs
 from processor.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -58,6 +58,14 @@ class Steering:
 
     paused: bool
     share: float
+
+
+@dataclass(frozen=True, slots=True)
+class LogAt:
+    """The order to log so."""
+
+    level: int
+    logger: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +259,8 @@ def _listen(
                 loop.call_soon_threadsafe(brake.release, order.kind)
             elif isinstance(order, Steering):
                 loop.call_soon_threadsafe(_steer, task, order)
+            elif isinstance(order, LogAt):
+                levels.set_level(order.logger, order.level)
             elif isinstance(order, Quarantined):
                 last_words.quarantine(order)
 

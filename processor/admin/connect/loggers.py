@@ -1,8 +1,6 @@
 """``/admin/loggers``: levels of the connector's own loggers, in Connect's words (KIP-495)."""
 
 import logging
-import time
-from typing import Protocol, runtime_checkable
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -12,12 +10,11 @@ from processor.admin.access import Need
 from processor.admin.answers import answer, empty
 from processor.admin.forms import json_of
 from processor.admin.routes import AdminRoute
-from processor.connector.status import Health
+from processor.connector.status import Worker
+from processor.telemetry import levels
 
-ROOT, OURS = "root", "processor"
-OFF = logging.CRITICAL + 10
 LEVELS = {
-    "OFF": OFF,
+    "OFF": levels.OFF,
     "FATAL": logging.CRITICAL,
     "ERROR": logging.ERROR,
     "WARN": logging.WARNING,
@@ -35,26 +32,11 @@ LIBRARIES = (
 )
 
 
-@runtime_checkable
-class Verbose(Protocol):
-    """A worker whose tasks can be told what to log."""
-
-    def set_level(self, logger: str, level: int) -> None:
-        """Have every task of this worker log so, those that start later too.
-
-        Args:
-            logger: its name; empty: the root.
-            level: one of the standard library's.
-        """
-        ...
-
-
 class Loggers:
     """Connect's resource of that path."""
 
-    def __init__(self, worker: Health) -> None:
+    def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._changed_ms: dict[str, int] = {}
 
     def routes(self) -> list[AdminRoute]:
         """What can be asked for, and who may."""
@@ -65,36 +47,29 @@ class Loggers:
         ]
 
     async def _all(self, _request: Request) -> Response:
-        return answer({name: self._body(name) for name in _names()})
+        return answer({name: _body(name) for name in levels.known()})
 
     async def _one(self, request: Request) -> Response:
         name = request.path_params["logger"]
-        if name not in _names():
+        if name not in levels.known():
             raise HTTPException(404, f"Logger {name} not found.")
-        return answer(self._body(name))
+        return answer(_body(name))
 
     async def _set(self, request: Request) -> Response:
         """As Connect: a logger and all below it; with ``scope=cluster`` without a body."""
         name = request.path_params["logger"]
         level = _level_in(await json_of(request))
-        if name != ROOT and not _is_ours(name):
+        if not levels.is_ours(name):
             raise HTTPException(400, LIBRARIES)
-        changed = [one for one in _names() if one == name or one.startswith(f"{name}.")]
-        changed = sorted({name, *changed})
-        for one in changed:
-            logging.getLogger("" if one == ROOT else one).setLevel(level)
-            self._changed_ms[one] = round(time.time() * 1000)
-            if isinstance(self._worker, Verbose):
-                self._worker.set_level("" if one == ROOT else one, level)
-        scope = request.query_params.get("scope", "worker").lower()
-        return empty(204) if scope == "cluster" else answer(changed)
+        everywhere = request.query_params.get("scope", "worker").lower() == "cluster"
+        await self._worker.log_at(level, name, everywhere=everywhere)
+        return empty(204) if everywhere else answer(levels.below(name))
 
-    def _body(self, name: str) -> dict[str, str | int | None]:
-        level = logging.getLogger("" if name == ROOT else name).getEffectiveLevel()
-        return {
-            "level": _WORDS.get(level, logging.getLevelName(level)),
-            "last_modified": self._changed_ms.get(name),
-        }
+
+def _body(name: str) -> dict[str, str | int | None]:
+    level = levels.level_of(name)
+    word = _WORDS.get(level, logging.getLevelName(level))
+    return {"level": word, "last_modified": levels.changed_ms(name)}
 
 
 def _level_in(body: object) -> int:
@@ -110,12 +85,3 @@ def _level_in(body: object) -> int:
     if level is None:
         raise HTTPException(404, f"invalid log level '{word[:100]}'.")
     return level
-
-
-def _names() -> list[str]:
-    known = [name for name in logging.root.manager.loggerDict if _is_ours(name)]
-    return [*sorted(known), ROOT]
-
-
-def _is_ours(name: str) -> bool:
-    return name == OURS or name.startswith(f"{OURS}.")

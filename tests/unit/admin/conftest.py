@@ -12,6 +12,7 @@ from processor.admin.app import create_app
 from processor.connector.status import ConnectorState, ConnectorStatus, TaskState, TaskStatus
 from processor.record import TopicPartition
 from processor.settings import Settings
+from processor.telemetry import levels
 
 NAME = "ours"
 HERE, THERE = "10.0.0.1:8083", "10.0.0.2:8083"
@@ -67,6 +68,13 @@ class FakeWorker:
         if self.fault is not None:
             raise self.fault
         self.told.append((list(tasks), only_failed))
+
+    async def log_at(self, level: int, logger: str, *, everywhere: bool = False) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.told.append((level, logger, everywhere))
+        if not everywhere:
+            levels.set_level(logger, level)
 
 
 class FakeKafka:

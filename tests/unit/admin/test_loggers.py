@@ -68,18 +68,18 @@ async def test_a_level_is_set_for_all_below(
     assert shown["last_modified"] > 1_700_000_000_000
 
 
-async def test_the_whole_cluster_answers_without_a_body(client: httpx.AsyncClient) -> None:
+async def test_all_workers_are_told_without_a_body(client: httpx.AsyncClient, worker: Any) -> None:
     answer = await client.put(f"/admin/loggers/{LOGGER}?scope=cluster", json={"level": "INFO"})
 
     assert (answer.status_code, answer.content) == (204, b"")
+    assert worker.told == [(logging.INFO, LOGGER, True)]
 
 
-async def test_the_tasks_are_told_too(client: httpx.AsyncClient, worker: Any) -> None:
-    worker.set_level = lambda logger, level: worker.told.append((logger, level))
+@pytest.mark.parametrize("scope", ["", "?scope=worker", "?scope=nonsense"])
+async def test_this_worker_is_told(scope: str, client: httpx.AsyncClient, worker: Any) -> None:
+    await client.put(f"/admin/loggers/root{scope}", json={"level": "ERROR"})
 
-    await client.put("/admin/loggers/root", json={"level": "ERROR"})
-
-    assert worker.told == [("", logging.ERROR)]
+    assert worker.told == [(logging.ERROR, "root", False)]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What a worker hears from the state topic, and what it tells there."""
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -9,11 +10,13 @@ import pytest
 from processor.connector import control as module
 from processor.connector.control import Control
 from processor.connector.control_entries import (
+    LEVEL,
     RESTART,
     STATE,
     RestartOrder,
     TaskReport,
     WorkerReport,
+    level_document,
     report_of,
     state_document,
 )
@@ -76,6 +79,9 @@ class Tasks:
 
     def again(self, tasks: Sequence[int], *, only_failed: bool) -> None:
         self.obeyed.append((list(tasks), only_failed))
+
+    def log(self, level: int, logger: str) -> None:
+        self.obeyed.append((level, logger))
 
     def divide(self, sending: int) -> None:
         self.divided.append(sending)
@@ -183,6 +189,18 @@ async def test_a_restart_is_obeyed_by_those_whose_tasks_are_meant(topic: Topic) 
     assert other.tasks.obeyed == [([0, 1], True)]
     await first.control.close()
     await second.control.close()
+
+
+async def test_what_to_log_is_obeyed_by_all_that_hear_it(topic: Topic) -> None:
+    first = Worker(topic).begins()
+    await first.control.log_at(logging.DEBUG, "processor.kafka")
+    late = Worker(topic, "host:2").begins(**{LEVEL: level_document("processor.kafka", 10)})
+    await comes(lambda: first.tasks.obeyed)
+
+    assert first.tasks.obeyed == [(logging.DEBUG, "processor.kafka")]
+    assert late.tasks.obeyed == []
+    await first.control.close()
+    await late.control.close()
 
 
 async def test_a_restart_of_nobody_is_no_order(topic: Topic) -> None:
@@ -315,10 +333,11 @@ async def test_what_cannot_be_read_is_left_alone(
 
     worker.control.news(Entry(RESTART, {"tasks": 7}, 1, 0))
     worker.control.news(Entry("worker/y", {}, 2, 0))
+    worker.control.news(Entry(LEVEL, {"logger": "root", "level": "loud"}, 2, 0))
     worker.control.news(Entry("control/of-a-later-version", {}, 3, 0))
 
     assert worker.tasks.obeyed == []
-    assert caplog.text.count("left alone") == 4
+    assert caplog.text.count("left alone") == 5
     assert [task.worker_id for task in worker.control.tasks()] == ["host:1"] * 2
     await worker.control.close()
 

@@ -1,4 +1,5 @@
 import asyncio
+import logging
 import pickle
 import signal
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from processor.connector.task_process import (
     EXIT_FAILED,
     EXIT_SETTINGS,
     STOP,
+    LogAt,
     Release,
     Steering,
     frames_of,
@@ -619,6 +621,23 @@ async def test_the_tasks_are_told_when_their_part_of_the_rates_changes() -> None
         supervisor.divide(4)
 
         assert supervisor.orders == [Steering(False, 0.25)]
+
+
+async def test_what_to_log_is_ordered_of_tasks_that_live_and_of_those_that_begin() -> None:
+    supervisor, spawns = Supervisor(settings()), Spawns()
+    supervisor._context = cast("Any", spawns)  # noqa: SLF001
+    (child,) = children(supervisor)
+    logger = "processor.tests.of_the_supervisor"
+
+    await supervisor.log_at(logging.DEBUG, logger)
+    await supervisor.log_at(logging.ERROR, logger)
+    await supervisor._one_life(child)  # noqa: SLF001
+
+    assert spawns.orders == [LogAt(logging.ERROR, logger)]
+    assert logging.getLogger(logger).level == logging.ERROR
+    async with living(lives := Lives()):
+        await lives.log_at(logging.DEBUG, logger)
+        assert lives.orders == [LogAt(logging.DEBUG, logger)]
 
 
 async def test_a_silent_task_is_not_known_to_run() -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import logging
 import multiprocessing
 import re
 import threading
@@ -12,6 +13,7 @@ from processor.connector.courier import Share
 from processor.connector.last_words import Slate
 from processor.connector.task_process import (
     Beginning,
+    LogAt,
     Steering,
     _beat,
     _listen,
@@ -168,3 +170,16 @@ def test_a_task_turns_on_a_loop_that_decodes_while_nothing_else_is_to_do(
         )
 
     assert ended.value.code == 7
+
+
+async def test_a_running_task_logs_as_it_is_ordered() -> None:
+    logger = logging.getLogger("processor.tests.of_a_task")
+    library = logging.getLogger("httpx")
+    before, kept = library.level, (LogAt(logging.DEBUG, "httpx"), LogAt(logging.DEBUG, logger.name))
+
+    _listen(_Orders(*kept), asyncio.get_running_loop(), None, None)  # type: ignore[arg-type] # fakes
+    async with asyncio.timeout(30):
+        while logger.level != logging.DEBUG:
+            await asyncio.sleep(0.01)
+
+    assert library.level == before
