@@ -1,11 +1,13 @@
 """Answers as JSON, and errors in Kafka Connect's shape: ``{"error_code", "message"}``."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from processor.errors import Misconfigured, TryAgain
 from processor.telemetry.logs import get_logger, redact
@@ -19,9 +21,11 @@ HEADERS = {
 }
 
 
-def answer(body: Any, status: int = 200) -> JSONResponse:
+def answer(body: Any, status: int = 200, headers: Mapping[str, str] = HEADERS) -> Response:
     """A body as JSON."""
-    return JSONResponse(body, status_code=status, headers=HEADERS)
+    return Response(
+        orjson.dumps(body), status_code=status, headers=headers, media_type="application/json"
+    )
 
 
 def empty(status: int) -> Response:
@@ -38,7 +42,7 @@ def refused(_request: Request, error: Exception) -> Response:
         message = f"HTTP {error.status_code} {message}"
     body = {"error_code": error.status_code, "message": message}
     headers = {**HEADERS, **(error.headers or {})}
-    return JSONResponse(body, status_code=error.status_code, headers=headers)
+    return answer(body, error.status_code, headers)
 
 
 def later(_request: Request, error: Exception) -> Response:
@@ -46,14 +50,14 @@ def later(_request: Request, error: Exception) -> Response:
     log.warning("A request over HTTP could not be fulfilled.", cause=str(error))
     headers = {**HEADERS, "retry-after": "1"} if isinstance(error, TryAgain) else HEADERS
     body = {"error_code": 500, "message": redact(str(error))}
-    return JSONResponse(body, status_code=500, headers=headers)
+    return answer(body, 500, headers)
 
 
 def failed(_request: Request, error: Exception) -> Response:
     """A defect of ours; its text may quote anything and stays here."""
     log.error("A request over HTTP ended by a defect.", kind=type(error).__name__)
     body = {"error_code": 500, "message": "Internal error; the log says more."}
-    return JSONResponse(body, status_code=500, headers=HEADERS)
+    return answer(body, 500)
 
 
 HANDLERS = {HTTPException: refused, TryAgain: later, Misconfigured: later, Exception: failed}

@@ -31,8 +31,9 @@ from processor.local.process import Process
 from processor.local.programs import ConnectorProcess, clean_environment
 from processor.local.registry import Registry
 from tests.bench import letters, mapping
+from tests.bench.crowding import compare_crowd, told_by
 from tests.bench.load import Load
-from tests.bench.measure import Sink, peak_mb
+from tests.bench.measure import Sink, Span, peak_mb
 from tests.bench.ordering import PARTITIONS_ORDERED, Ordered, compare_orderings
 from tests.bench.sink import MARKER
 
@@ -127,6 +128,7 @@ class Bench:
             "state": {"replication_factor": 1},
         }
         program = ConnectorProcess(self._directory / f"connector-{number}", settings)
+        self.admin_port = program.port
         process = program.launch()
         try:
             yield process
@@ -185,6 +187,23 @@ class Bench:
             elsewhere=self.ended_elsewhere,
             **report["order"],
         )
+
+    def crowded(
+        self, topic: str, count: int, latency_ms: int, crowd: bool
+    ) -> tuple[Span, dict[str, int]]:
+        """A run of the connector with a crowd at its admin server, or without."""
+        self._sink.reset(latency_ms=latency_ms)
+        log = self._directory / f"crowd-{next(self._numbers)}.log"
+        with self.connector(topic) as process, contextlib.ExitStack() as stack:
+            if crowd:
+                arguments = ("--port", str(self.admin_port))
+                gathered = _python(log, "tests.bench.crowd", *arguments)
+                stack.callback(gathered.close)
+            span = self._sink.watch(process.pid, count, lambda: process.running, RUN_TIMEOUT_S)
+            if not crowd:
+                return span, {}
+            gathered.terminate(START_TIMEOUT_S)
+            return span, told_by(gathered)
 
     def paced(self, program: str, topic: str, load: Load, rate: int, duration_s: float) -> Delays:
         """Delays at a steady rate, after a second's worth that is not counted."""
@@ -265,6 +284,8 @@ def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
         serving.wait_until(lambda: is_listening(port), timeout_s=START_TIMEOUT_S, what="listen")
         sink = Sink(f"http://{LOOPBACK}:{port}")
         bench = Bench(directory, broker, registry, sink)
+        if options.crowd:
+            return compare_crowd(options, bench.crowded, broker, registry, console)
         if options.ordering:
             return compare_orderings(options, bench.in_order, broker, registry, console)
         topic = broker.create_topic("bench", PARTITIONS)
@@ -381,6 +402,11 @@ def options() -> argparse.Namespace:
         help="instead: ordering key against none, with 1,000 keys at 100 ms, and whether it holds",
     )
     parser.add_argument(
+        "--crowd",
+        action="store_true",
+        help="instead: what 200 clients, slow ones and a body of 100 MB cost; RUNS pairs",
+    )
+    parser.add_argument(
         "--partitions", default=PARTITIONS_ORDERED, type=int, help="of --ordering's topic"
     )
     parser.add_argument(
@@ -406,7 +432,7 @@ def main() -> None:
         if chosen.letters:
             letters.main(chosen, Path(directory))
             return
-        if chosen.steps_s and not chosen.ordering:
+        if chosen.steps_s and not (chosen.ordering or chosen.crowd):
             mapping.measured(chosen.steps_s)
         figures = run(chosen, Path(directory))
     if chosen.json:

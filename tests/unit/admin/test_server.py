@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from processor.admin.health import FRESH_S, Written
 from processor.admin.limits import MAX_BODY_BYTES, MAX_HEADER_BYTES, BoundedBodies
 from processor.admin.server import AdminServer
 from processor.errors import Misconfigured
@@ -64,6 +65,16 @@ async def test_metrics_are_in_prometheus_text_format(client: httpx.AsyncClient) 
 
     assert answer.text == "processor_records_in_flight 0\n"
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+def test_metrics_are_written_anew_only_now_and_then() -> None:
+    now_s, texts = 0.0, iter((b"one", b"two"))
+    written = Written(lambda: next(texts), clock=lambda: now_s)
+
+    first, at_once = written.now(), written.now()
+    now_s = FRESH_S * 1.01
+
+    assert (first, at_once, written.now()) == (b"one", b"one", b"two")
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/nothing"])
