@@ -115,6 +115,12 @@ def cpu_s(group: int) -> float:
     return total / TICKS_PER_S
 
 
+def own_cpu_s(pid: int) -> float:
+    """CPU seconds of one process, without its children."""
+    fields = _stat(pid)
+    return 0.0 if fields is None else sum(int(value) for value in fields[11:13]) / TICKS_PER_S
+
+
 def peak_mb(group: int) -> tuple[float, float]:
     """Highest resident memory in MiB: of the largest process of the group, and all added up."""
     peaks = []

@@ -31,9 +31,9 @@ from processor.local.process import Process
 from processor.local.programs import ConnectorProcess, clean_environment
 from processor.local.registry import Registry
 from tests.bench import letters, mapping
-from tests.bench.crowding import compare_crowd, told_by
+from tests.bench.crowding import Crowded, compare_crowd, told_by
 from tests.bench.load import Load
-from tests.bench.measure import Sink, Span, peak_mb
+from tests.bench.measure import Sink, own_cpu_s, peak_mb
 from tests.bench.ordering import PARTITIONS_ORDERED, Ordered, compare_orderings
 from tests.bench.sink import MARKER
 
@@ -188,9 +188,7 @@ class Bench:
             **report["order"],
         )
 
-    def crowded(
-        self, topic: str, count: int, latency_ms: int, crowd: bool
-    ) -> tuple[Span, dict[str, int]]:
+    def crowded(self, topic: str, count: int, latency_ms: int, crowd: bool) -> Crowded:
         """A run of the connector with a crowd at its admin server, or without."""
         self._sink.reset(latency_ms=latency_ms)
         log = self._directory / f"crowd-{next(self._numbers)}.log"
@@ -199,11 +197,11 @@ class Bench:
                 arguments = ("--port", str(self.admin_port))
                 gathered = _python(log, "tests.bench.crowd", *arguments)
                 stack.callback(gathered.close)
+            begin_s, used_s = time.monotonic(), own_cpu_s(process.pid)
             span = self._sink.watch(process.pid, count, lambda: process.running, RUN_TIMEOUT_S)
-            if not crowd:
-                return span, {}
-            gathered.terminate(START_TIMEOUT_S)
-            return span, told_by(gathered)
+            used_s, took_s = own_cpu_s(process.pid) - used_s, time.monotonic() - begin_s
+            answered = told_by(gathered) if crowd else {}
+        return Crowded(crowd, span.records_per_s, span.sink_cores, used_s / took_s, answered)
 
     def paced(self, program: str, topic: str, load: Load, rate: int, duration_s: float) -> Delays:
         """Delays at a steady rate, after a second's worth that is not counted."""

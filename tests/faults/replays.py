@@ -1,4 +1,4 @@
-"""Faults of replays, and of those who look at dead letters: F61 to F64."""
+"""Faults of replays, of those who look at dead letters, and of the admin server: F61 to F65."""
 
 from tests.faults.row import Row
 

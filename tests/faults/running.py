@@ -2,21 +2,25 @@
 
 from tests.faults.row import Row
 
+LIMITS = "tests/integration/test_admin_limits.py"
 SERVER = "tests/unit/admin/test_server.py"
 
 ROWS = (
     Row(
         "F65",
-        "clients of the admin server that are many, slow, or send 100 MB",
-        "0/0; heads end at 16 KB or after 10 s, bodies at 64 KB (413) or after 10 s (408)",
+        "200 clients at the admin server, slow-loris, a body of 100 MB",
+        "0/0; 413, 429, 408 or cut off: heads end at 16 KB or after 10 s, bodies at 64 KB or after "
+        "10 s; probes are answered; records flow",
         (
+            f"{LIMITS}::test_records_flow_and_probes_are_answered_while_a_crowd_is_refused",
+            f"{LIMITS}::test_a_body_that_does_not_come_and_one_that_is_too_large",
             f"{SERVER}::test_a_body_over_the_limit_is_refused",
             f"{SERVER}::test_a_body_that_does_not_come_ends_the_request",
             f"{SERVER}::test_headers_that_never_end_are_refused",
             f"{SERVER}::test_headers_over_the_limit_are_refused",
             f"{SERVER}::test_a_request_whose_head_does_not_come_is_cut_off",
         ),
-        "What 200 of them leave of the throughput, no test says.",
+        "What it costs in throughput: `make bench ARGS=--crowd`.",
     ),
     Row(
         "F66",
