@@ -83,6 +83,7 @@ class Follower:
         self._follows = follows
         self._post = post
         self._open = open_consumer
+        self._admission = Admission({})
         self._next: int | None = None
         self._troubled = False
         self._ended = threading.Event()
@@ -114,8 +115,8 @@ class Follower:
     def _properties(self) -> dict[str, Any]:
         """Read anew for each consumer: a password may have changed in its file."""
         theirs = reading_properties(self._settings, self._client_id)
-        admission = Admission(theirs, lambda complaint: self._say_trouble(str(complaint)))
-        return {**theirs, "error_cb": admission.error_cb}
+        self._admission = Admission(theirs, lambda heard: self._say_trouble(str(heard)))
+        return {**theirs, "error_cb": self._admission.error_cb}
 
     def _follow(self, consumer: Consumer) -> None:
         """Hand on until closed; returns when the offsets that it knew mean nothing any more."""
@@ -165,6 +166,7 @@ class Follower:
     def _works(self) -> None:
         if self._troubled:
             self._troubled = False
+            self._admission.forget()
             self._tell(self._follows.trouble_over)
 
     def _say_trouble(self, text: str) -> None:
