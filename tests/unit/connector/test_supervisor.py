@@ -511,6 +511,7 @@ async def test_a_stopped_connector_has_no_tasks_until_it_is_resumed() -> None:
         supervisor.again([0], only_failed=False)  # there is none
         await settled()
         assert supervisor.living == 0
+        assert supervisor.state() is TaskState.UNASSIGNED
 
         supervisor.obey(ConnectorState.RUNNING)
         await settled()
