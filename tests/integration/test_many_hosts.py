@@ -238,3 +238,27 @@ def test_a_task_of_any_worker_is_restarted_through_any_worker(
     assert pids(first) == before[0]
     assert len(pids(second) & before[1]) == 1
     arrives(load.end())
+
+
+def test_two_workers_with_one_instance_id_are_seen_and_named(
+    one_settings: Any, connector: Any, eventually: Any
+) -> None:
+    one_settings["kafka"]["consumer"]["group.instance.id"] = "not-changed"
+    first = connector(one_settings)
+    second = connector(one_settings, start=False)
+    second.launch()
+
+    eventually(
+        lambda: (
+            [sorted(s for _, _, s in states(w)) for w in (first, second)]
+            == [["FAILED", "RUNNING"]] * 2
+        ),
+        what="both tell that one task was fenced",
+    )
+
+    tasks_told = ask(first, "GET", "/status").json()["tasks"]
+    (trace,) = [task["trace"] for task in tasks_told if task["state"] == "FAILED"]
+    assert "same group.instance.id" in trace
+    for worker, other in ((first, second), (second, first)):
+        named = f":{other.port} has our group.instance.id too"
+        eventually(lambda w=worker, n=named: n in w.log.read_text(), what=named)
