@@ -16,13 +16,15 @@ from processor.admin.connect.topics import Topics
 from processor.admin.health import health_routes
 from processor.admin.limits import BoundedBodies, Paced, Slots
 from processor.admin.login import Login
+from processor.admin.page.routes import Page
 from processor.admin.routes import AdminRoute, WithoutTrailingSlash, guarded
 from processor.connector.status import Worker
+from processor.operations.desk.apart import Desk
 from processor.settings import Settings
 
 
 def admin_routes(
-    worker: Worker, settings: Settings, access: Access, kafka: Kafka
+    worker: Worker, settings: Settings, access: Access, kafka: Kafka, page: Page
 ) -> list[AdminRoute]:
     """Everything that can be asked for, with what it needs."""
     blocking = Blocking()
@@ -35,6 +37,7 @@ def admin_routes(
         *Offsets(worker, settings.name, kafka, blocking).routes(),
         *Plugins(blocking).routes(),
         *Loggers(worker).routes(),
+        *page.routes(),
     ]
 
 
@@ -43,6 +46,7 @@ def create_app(
     settings: Settings,
     access: Access | None = None,
     kafka: Kafka | None = None,
+    desk: Desk | None = None,
 ) -> Starlette:
     """The application over this worker.
 
@@ -51,17 +55,22 @@ def create_app(
         settings: shown, masked; say who may do what.
         access: made of the settings unless given.
         kafka: likewise.
+        desk: likewise.
+
+    Whoever serves it awaits ``app.state.close()`` at the end.
     """
     access = Access(settings.admin) if access is None else access
     kafka = RealKafka(settings) if kafka is None else kafka
+    page = Page(worker, settings, desk)
     app = Starlette(
-        routes=guarded(admin_routes(worker, settings, access, kafka), access, Slots()),
+        routes=guarded(admin_routes(worker, settings, access, kafka, page), access, Slots()),
         middleware=[
             Middleware(Paced),
             Middleware(BoundedBodies),
             Middleware(WithoutTrailingSlash),
         ],
-        exception_handlers=HANDLERS,
+        exception_handlers=page.handlers(HANDLERS),
     )
+    app.state.close = page.close
     app.router.redirect_slashes = False
     return app

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 
 import uvicorn
+from starlette.applications import Starlette
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
@@ -95,6 +96,8 @@ class AdminServer:
         self._server.should_exit = True
         await self._serving
         self._server = self._serving = None
+        if isinstance(self._app, Starlette):
+            await self._app.state.close()
 
 
 class _Server(uvicorn.Server):

@@ -143,9 +143,14 @@ def _nodes(schema: Any) -> Iterator[Mapping[str, Any]]:
             waiting.extend(node)
 
 
-def log_reveal(position: Position) -> None:
-    """Write down who looked at a customer's values, and at which record."""
-    log.warning("Customer values were revealed.", who=account(), record=str(position))
+def log_reveal(position: Position, *, who: str = "") -> None:
+    """Write down who looked at a customer's values, and at which record.
+
+    Args:
+        position: the record's.
+        who: empty: the account of this process.
+    """
+    log.warning("Customer values were revealed.", who=who or account(), record=str(position))
 
 
 def log_export(count: int, topics: Sequence[str]) -> None:

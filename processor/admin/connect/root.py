@@ -8,6 +8,7 @@ from processor.admin.access import Need
 from processor.admin.answers import answer
 from processor.admin.blocking import Blocking
 from processor.admin.connect.kafka import Kafka
+from processor.admin.page.render import go_to, wants_page
 from processor.admin.routes import AdminRoute
 
 UNKNOWN = "unknown"
@@ -15,7 +16,10 @@ UNKNOWN = "unknown"
 
 
 class Root:
-    """Connect's root resource. Kafka is asked once: a cluster's id does not change."""
+    """Connect's root resource; a browser is sent to the overview.
+
+    Kafka is asked once: a cluster's id does not change.
+    """
 
     def __init__(self, kafka: Kafka, blocking: Blocking) -> None:
         self._kafka = kafka
@@ -26,7 +30,9 @@ class Root:
         """What can be asked for, and who may."""
         return [AdminRoute("GET", "/", Need.LOOK, self._root)]
 
-    async def _root(self, _request: Request) -> Response:
+    async def _root(self, request: Request) -> Response:
+        if wants_page(request):
+            return go_to("/overview")
         if self._cluster_id is None:
             self._cluster_id = await self._blocking.run(self._kafka.cluster_id)
         return answer(

@@ -57,8 +57,17 @@ class Shown:
         }
 
 
-async def look(settings: Settings, place: Position, *, all_connectors: bool, reveal: bool) -> Shown:
+async def look(
+    settings: Settings, place: Position, *, all_connectors: bool, reveal: bool, who: str = ""
+) -> Shown:
     """Everything about the dead letter at these coordinates; a reveal is logged first.
+
+    Args:
+        settings: the connector's.
+        place: where it stands.
+        all_connectors: another connector's too.
+        reveal: show customers' values.
+        who: looks at it; empty: the account of this process.
 
     Raises:
         Misconfigured: no dead letter of this connector stands there, or the schemas are wrong.
@@ -81,7 +90,7 @@ async def look(settings: Settings, place: Position, *, all_connectors: bool, rev
             f"The dead letter at {place} is another connector's.", mend="Add --all-connectors."
         )
     if reveal:
-        log_reveal(place)
+        log_reveal(place, who=who)
     async with rehearsing(settings) as rehearsal:
         return await show(record, letter, settings, rehearsal, reveal=reveal)
 

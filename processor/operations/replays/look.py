@@ -199,6 +199,7 @@ def cancel(
     *,
     execute: bool,
     waiting: Callable[[str], None] = lambda _text: None,
+    by: str = "",
 ) -> Report:
     """End a replay for good: its process drains and commits, or it is marked where none runs.
 
@@ -207,6 +208,7 @@ def cancel(
         replay_id: of the replay.
         execute: do it; else only say what would be done.
         waiting: told why it takes a while.
+        by: who ends it; empty: the account of this process.
 
     Raises:
         Misconfigured: there is no such replay, or it has ended for good, or Kafka refuses us.
@@ -226,8 +228,9 @@ def cancel(
             "--execute ends it for good: what is on its way ends and is committed."
         )
         return Report(document, (said,))
-    state.write(f"{CANCEL}{replay_id}", {"by": user_at_host(), "at": now_rfc3339()})
-    status = _ended_by(state, seen, settings.delivery.drain_timeout_s + DRAINS_S, waiting)
+    who = by or user_at_host()
+    state.write(f"{CANCEL}{replay_id}", {"by": who, "at": now_rfc3339()})
+    status = _ended_by(state, seen, settings.delivery.drain_timeout_s + DRAINS_S, waiting, who)
     done = status is not None
     document["status"] = (status or seen.status).value
     lines = (
@@ -239,7 +242,7 @@ def cancel(
 
 
 def _ended_by(
-    state: StateTopic, seen: Seen, within_s: float, waiting: Callable[[str], None]
+    state: StateTopic, seen: Seen, within_s: float, waiting: Callable[[str], None], by: str
 ) -> Status | None:
     """How the replay ended once it was cancelled; `None` when it has not in time."""
     process = seen.of_range.process if seen.of_range is not None else ""
@@ -254,10 +257,10 @@ def _ended_by(
             return None
         at_work = not (process and is_gone(process))
         time.sleep(LOOK_EVERY_S)
-    return _mark(state, seen.base.id)
+    return _mark(state, seen.base.id, by)
 
 
-def _mark(state: StateTopic, replay_id: str) -> Status:
+def _mark(state: StateTopic, replay_id: str, by: str) -> Status:
     """Say of a replay that no process runs that it is cancelled."""
     entry = entry_of(state, replay_id)
     status = read_replays([entry])[replay_id].status
@@ -269,7 +272,7 @@ def _mark(state: StateTopic, replay_id: str) -> Status:
             **(entry.document or {}),
             "status": status.value,
             "updated": now_rfc3339(),
-            "cancelled_by": user_at_host(),
+            "cancelled_by": by,
         }
     state.write_many(gone)
     return status

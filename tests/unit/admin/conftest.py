@@ -1,5 +1,6 @@
 """What the tests of this wing share: settings, tokens, and a worker that the test sets."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,16 @@ import pytest
 from processor.admin.access import Access
 from processor.admin.app import create_app
 from processor.connector.status import ConnectorState, ConnectorStatus, TaskState, TaskStatus
+from processor.errors import TryAgain
+from processor.operations.desk.apart import DONE, Answer
+from processor.operations.desk.replays import Begun
 from processor.record import TopicPartition
 from processor.settings import Settings
 from processor.telemetry import levels
 
 NAME = "ours"
 HERE, THERE = "10.0.0.1:8083", "10.0.0.2:8083"
+BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 TABLES: dict[str, Any] = {
     "name": NAME,
     "tasks_max": 2,
@@ -103,6 +108,62 @@ class FakeKafka:
         self.told.append("forget")
 
 
+class FakeDesk:
+    """A desk whose answers the test sets, by the name of the work; it notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {}
+        self.asked: list[tuple[str, Any]] = []
+        self.slow: set[str] = set()
+        self.closed = False
+
+    def answer(self, work: Any, asked: Any) -> Any:
+        self.asked.append((work.__name__, asked))
+        given = self.answers.get(work.__name__)
+        if given is None:
+            raise TryAgain("No Kafka broker answers.", reason="kafka")
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    async def call(self, work: Any, asked: Any = None, *, timeout_s: float = 0) -> Any:
+        return self.answer(work, asked)
+
+    def hire(self) -> Any:
+        return FakeHand(self)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeHand:
+    """Works for a desk, or hangs until it is told to stop."""
+
+    def __init__(self, desk: FakeDesk) -> None:
+        self._desk = desk
+        self._stopped = threading.Event()
+
+    def ask(
+        self, work: Any, asked: Any, *, timeout_s: float | None, heard: Any = lambda _news: None
+    ) -> Answer:
+        answer = self._desk.answer(work, asked)
+        if work.__name__ in self._desk.slow:
+            heard(Begun("20260131t120000-9f3a") if work.__name__ != "plan" else 7)
+            self._stopped.wait(60)
+        return Answer(DONE, answer)
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def kill(self) -> None:
+        self._stopped.set()
+
+
+@pytest.fixture
+def desk() -> FakeDesk:
+    return FakeDesk()
+
+
 @pytest.fixture
 def kafka() -> FakeKafka:
     return FakeKafka()
@@ -144,7 +205,7 @@ def token_of() -> Callable[[str], str]:
 
 @pytest.fixture
 def ask(
-    worker: FakeWorker, kafka: FakeKafka, settings: Callable[..., Settings]
+    worker: FakeWorker, kafka: FakeKafka, desk: FakeDesk, settings: Callable[..., Settings]
 ) -> Callable[..., httpx.AsyncClient]:
     """``ask(client=("127.0.0.1", 1), host="127.0.0.1:8083", **admin)``: asks the application.
 
@@ -157,8 +218,21 @@ def ask(
         access: Access | None = None,
         **admin: Any,
     ) -> httpx.AsyncClient:
-        app = create_app(worker, settings(**admin), access, kafka)
+        app = create_app(worker, settings(**admin), access, kafka, desk)
         transport = httpx.ASGITransport(app, client=client, raise_app_exceptions=False)
         return httpx.AsyncClient(transport=transport, base_url=f"http://{host}")
+
+    return make
+
+
+@pytest.fixture
+def browser(ask: Any, token_files: dict[str, Path], token_of: Any) -> Callable[..., Any]:
+    """``browser("admin")``: asks with the token of a role, and wants pages."""
+
+    def make(role: str, **headers: str) -> httpx.AsyncClient:
+        client: httpx.AsyncClient = ask(**token_files)
+        shown = {"authorization": f"Bearer {token_of(role)}"}
+        client.headers.update({**BROWSER, **shown, **headers})
+        return client
 
     return make

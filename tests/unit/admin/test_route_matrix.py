@@ -21,14 +21,15 @@ WITH_TOKENS = {
     "open": (IN, IN, IN, IN, IN),
     "look": (401, 401, IN, IN, IN),
     "steer": (401, 401, 403, 403, IN),
+    "replay": (401, 401, 403, IN, IN),
     "admin": (401, 401, 403, 403, IN),
 }
 """By what a route is; one answer for each of `CALLERS`, wherever they ask from."""
 
-WITHOUT_HERE = {"open": IN, "look": IN, "steer": IN, "admin": 403}
+WITHOUT_HERE = {"open": IN, "look": IN, "steer": IN, "replay": 403, "admin": 403}
 """Without a token file, asked from loopback; whatever token is shown."""
 
-WITHOUT_ELSEWHERE = {"open": IN, "look": 403, "steer": 403, "admin": 403}
+WITHOUT_ELSEWHERE = {"open": IN, "look": 403, "steer": 403, "replay": 403, "admin": 403}
 
 ROUTES = {
     "GET /livez": "open",
@@ -63,11 +64,35 @@ ROUTES = {
     "GET /admin/loggers": "look",
     "GET /admin/loggers/{logger}": "look",
     "PUT /admin/loggers/{logger}": "admin",
+    "GET /overview": "look",
+    "GET /static/{name}": "open",
+    "GET /dead-letters": "look",
+    "GET /dead-letters/{topic}/{partition}/{offset}": "look",
+    "POST /dead-letters/{topic}/{partition}/{offset}/reveal": "admin",
+    "POST /dead-letters/discard": "replay",
+    "GET /replays": "look",
+    "POST /replays/plans": "replay",
+    "GET /replays/plans/{plan}": "replay",
+    "POST /replays/plans/{plan}/execute": "replay",
+    "GET /replays/{replay}": "look",
+    "POST /replays/{replay}/cancel": "replay",
+    "POST /replays/{replay}/resume": "replay",
 }
 ASKS_ITSELF = {"POST /login"}
 """Open to everybody, and of no use without a token; see the tests of logging in."""
 
-FILLED = {"connector": "ours", "task": "0", "plugin": "CapillaryAepSink", "logger": "root"}
+FILLED = {
+    "connector": "ours",
+    "task": "0",
+    "plugin": "CapillaryAepSink",
+    "logger": "root",
+    "name": "style.css",
+    "topic": "events.dlq",
+    "partition": "0",
+    "offset": "0",
+    "plan": "0011223344556677",
+    "replay": "20260131t120000-9f3a",
+}
 
 Ask = Callable[..., httpx.AsyncClient]
 by_route = pytest.mark.parametrize(("route", "kind"), ROUTES.items(), ids=list(ROUTES))

@@ -158,9 +158,9 @@ def test_what_is_not_even_json_is_refused(tmp_path: Path, content: bytes) -> Non
 )
 def test_a_plan_of_others_is_refused(now: Origin, words: str) -> None:
     with pytest.raises(Misconfigured, match=words):
-        require_same(plan(ONE), now, Path("plan.json"))
+        require_same(plan(ONE), now, "plan.json")
 
 
 @pytest.mark.parametrize("now", [ORIGIN, Origin("ours", "", {})])
 def test_what_the_broker_does_not_tell_is_believed(now: Origin) -> None:
-    require_same(plan(ONE), now, Path("plan.json"))
+    require_same(plan(ONE), now, "plan.json")

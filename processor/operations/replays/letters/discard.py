@@ -45,12 +45,14 @@ class Discard:
         kinds: how many, by code and fingerprint.
         resolved: how many were meant, and are not open.
         reason: why.
+        by: who does it.
     """
 
     letters: Chosen
     kinds: Counter[Kind]
     resolved: int
     reason: str
+    by: str
     _known: Known
     _reader: Reader
     _state: State
@@ -81,12 +83,12 @@ class Discard:
             now = self._known.again(entries)
             letters = left(got.ours, now.resolutions, Wanted())
             topic_ids = now.origin.topic_ids
-            at, by = now_rfc3339(), user_at_host()
+            at = now_rfc3339()
             self._state.write_many(
                 {
                     Place(place, action, number).key: Resolved(
                         {Outcome(Word.DISCARDED): piece},
-                        by,
+                        self.by,
                         at,
                         topic_ids.get(place.topic, ""),
                         self.reason,
@@ -128,6 +130,7 @@ def prepare(
     given: LookOptions,
     *,
     reason: str,
+    by: str = "",
     looked_at: Callable[[int], None] = lambda _count: None,
 ) -> Discard:
     """Choose the letters; the ends of the topics are pinned by this call.
@@ -157,7 +160,7 @@ def prepare(
             elif holds is None or holds(found):
                 letters.add(found.position)
                 kinds[found.letter.code, found.letter.fingerprint] += 1
-    return Discard(letters, kinds, resolved, reason, now, reader, state)
+    return Discard(letters, kinds, resolved, reason, by or user_at_host(), now, reader, state)
 
 
 def kind_rows(kinds: Counter[Kind]) -> list[dict[str, Any]]:

@@ -178,7 +178,7 @@ def _expectation(row: Mapping[str, Any]) -> Expectation:
     )
 
 
-def require_same(plan: Plan, now: Origin, path: Path) -> None:
+def require_same(plan: Plan, now: Origin, name: str) -> None:
     """Refuse a plan of another connector's letters, or of letters that are no more.
 
     Raises:
@@ -187,19 +187,19 @@ def require_same(plan: Plan, now: Origin, path: Path) -> None:
     then = plan.origin
     if then.connector != now.connector:
         raise Misconfigured(
-            f"{path} is a plan of the connector {printable(then.connector)}; these settings are of "
+            f"{name} is a plan of the connector {printable(then.connector)}; these settings are of "
             f"{now.connector}."
         )
     if then.cluster_id and now.cluster_id and then.cluster_id != now.cluster_id:
         raise Misconfigured(
-            f"{path} is a plan for the Kafka cluster {printable(then.cluster_id)}; "
+            f"{name} is a plan for the Kafka cluster {printable(then.cluster_id)}; "
             f"kafka.bootstrap_servers leads to {now.cluster_id}."
         )
     for topic in sorted({place.topic for place in plan.chosen.by_partition}):
         before, after = then.topic_ids.get(topic), now.topic_ids.get(topic)
         if before and after and before != after:
             raise Misconfigured(
-                f"{path} is a plan for a topic {topic} that was deleted; another one has its "
+                f"{name} is a plan for a topic {topic} that was deleted; another one has its "
                 "name now.",
                 mend="Make the plan again.",
             )

@@ -16,11 +16,12 @@ from processor.operations.letters.meant import LookOptions
 from processor.operations.letters.options import Where as Place
 from processor.operations.letters.options import keys, locate
 from processor.operations.masking import shown_key
+from processor.operations.own_process import user_at_host
 from processor.operations.reading import Reader
 from processor.operations.replays.later_records import LaterRecords
 from processor.operations.replays.letters.choice import Holds, choose
 from processor.operations.replays.letters.forecast import Left
-from processor.operations.replays.letters.plan_file import load, require_same
+from processor.operations.replays.letters.plan_file import Plan, load, require_same
 from processor.operations.replays.letters.replay import How, LetterReplay, Run
 from processor.operations.replays.letters.state import Known, Wanted, known, wanted
 from processor.operations.replays.records import (
@@ -42,12 +43,16 @@ NO_LIMIT = 2**31
 class Letters:
     """Chooses letters of a connector; the ends of the topics are pinned by each call.
 
+    Args:
+        by: who replays them; empty: the account of this process.
+
     Each raises Misconfigured when what was given is wrong, and TryAgain when no broker answers.
     """
 
-    def __init__(self, settings: Settings, how: How) -> None:
+    def __init__(self, settings: Settings, how: How, *, by: str = "") -> None:
         self._settings = settings
         self._how = how
+        self._by = by or user_at_host()
         self._reader = Reader(settings)
         self._state = StateTopic(settings, f"{settings.name}-replay")
 
@@ -72,7 +77,7 @@ class Letters:
         conditions = tuple(map(where, given.wheres))
         criteria, place = locate(self._reader, self._settings, options, bounds)
         now = self._known({partition.topic for partition in place.later})
-        run = Run(selection=_selection(given))
+        run = Run(selection=_selection(given), by=self._by)
         if not conditions:
             return self._chosen(criteria, place, now=now, run=run, which=which)
         with decoding(self._settings) as events:
@@ -84,10 +89,13 @@ class Letters:
 
         An execution of it that did not end is gone on with.
         """
-        plan = load(path)
-        letters, place = self._still_there(plan.chosen, f"{path} is a plan for")
+        return self.of_plan(load(path), str(path))
+
+    def of_plan(self, plan: Plan, name: str) -> LetterReplay:
+        """The same, of a plan that is at hand; its name is for people."""
+        letters, place = self._still_there(plan.chosen, f"{name} is a plan for")
         now = self._known({partition.topic for partition in letters.by_partition})
-        require_same(plan, now.origin, path)
+        require_same(plan, now.origin, name)
         which = wanted(str(plan.selection.get("resolution", "open")), plan.created)
         earlier = next(
             (
@@ -99,9 +107,9 @@ class Letters:
             ),
             None,
         )
-        run = Run(plan=plan.digest, selection=dict(plan.selection))
+        run = Run(plan=plan.digest, selection=dict(plan.selection), by=self._by)
         if earlier is not None:
-            run = Run(earlier.id, plan.digest, dict(plan.selection), earlier)
+            run = Run(earlier.id, plan.digest, dict(plan.selection), earlier, self._by)
         return self._chosen(
             Criteria(self._settings.name), place, now=now, run=run, which=which, within=letters
         )
@@ -124,7 +132,7 @@ class Letters:
         now = self._known({partition.topic for partition in letters.by_partition})
         _require_same_topics(replay, now)
         which = wanted(str(replay.options.get("resolution", "open")), replay.created)
-        run = Run(replay_id, replay.plan, dict(replay.options), replay)
+        run = Run(replay_id, replay.plan, dict(replay.options), replay, self._by)
         return self._chosen(
             Criteria(self._settings.name), place, now=now, run=run, which=which, within=letters
         )

@@ -54,12 +54,14 @@ class Run:
         plan: digest of the plan that it executes, if any.
         selection: the options that chose its letters.
         earlier: its record, when it goes on.
+        by: ``user@host``, or who a page knows; goes into the state topic.
     """
 
     id: str = field(default_factory=new_replay_id)
     plan: str = ""
     selection: dict[str, object] = field(default_factory=dict)
     earlier: ReplayRecord | None = None
+    by: str = field(default_factory=user_at_host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class LetterReplay:
                 looked_at=looked_at,
             )
         selection = {**self.run.selection, "max_replays": self.how.max_replays}
-        plan = Plan(self.known.origin, now_rfc3339(), user_at_host(), selection, prediction.letters)
+        plan = Plan(self.known.origin, now_rfc3339(), self.run.by, selection, prediction.letters)
         return forecast(prediction, self.left, self._later), plan
 
     async def execute(
@@ -153,7 +155,7 @@ class LetterReplay:
         self._state.write_many({**chosen, record.key: record.document()})
         tidy(self._state, now.resolutions, self._reader)
         resolving = Resolving(
-            self.run.id, user_at_host(), dict(now.origin.topic_ids), now.resolutions.next_number
+            self.run.id, self.run.by, dict(now.origin.topic_ids), now.resolutions.next_number
         )
         company = LetterRun(self._state, record, resolving, claim, self._later)
         outcome = Outcome(
@@ -183,7 +185,7 @@ class LetterReplay:
             kind=Kind.LETTERS,
             connector=self._settings.name,
             group=group_of(self._settings, self.run.id),
-            by=user_at_host() if earlier is None else earlier.by,
+            by=self.run.by if earlier is None else earlier.by,
             created=at if earlier is None else earlier.created,
             options={
                 **self.run.selection,

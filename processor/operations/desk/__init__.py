@@ -1,0 +1,1 @@
+"""What the admin server asks about dead letters and replays, done in child processes."""
