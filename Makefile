@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` alone lists them.
-# Needs Python 3.11 or later; test and demo also Java 17 or later and Maven; check also Go, and
-# Prometheus or a Debian or Ubuntu whose package of it can be fetched.
+# Needs Python 3.11 or later; test and demo also Java 17 or later and Maven; test also Chromium,
+# check also Go, and # Prometheus or a Debian or Ubuntu whose package of it can be fetched.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CACHE ?= $(or $(PROCESSOR_CACHE),.cache)
@@ -23,7 +23,7 @@ ARGS ?=
 SECONDS := 120
 SEED := 1
 
-.PHONY: help venv install demo test check format bench steps chaos kills lock clean prepare \
+.PHONY: help venv install demo test check format bench steps chaos kills lock clean prepare browser \
 	check-style check-types check-rules check-image check-compose check-monitoring check-chart
 
 help: ## this list
@@ -45,10 +45,17 @@ $(STAMP):
 prepare: $(STAMP)
 	@$(BIN)/python -m processor.local
 
+# The pages are tested in the machine's own Chromium.
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium (once)."; apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else echo "Install Chromium (Debian and Ubuntu: apt-get install chromium)."; exit 1; fi
+
 demo: $(STAMP) ## events flow end to end, a mistake is mended and replayed; KEEP=1 leaves it running
 	@$(BIN)/processor demo $(if $(KEEP),--keep) $(ARGS)
 
-test: prepare ## every test, real broker and registry included; ARGS="-k word" chooses
+test: prepare browser ## every test, real broker and registry included; ARGS="-k word" chooses
 	@$(BIN)/pytest $(ARGS)
 
 check: check-style check-types check-rules check-image check-compose check-monitoring check-chart ## format, lint, types, house rules; image, compose file, alerts, dashboard, chart

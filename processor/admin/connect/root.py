@@ -32,7 +32,7 @@ class Root:
 
     async def _root(self, request: Request) -> Response:
         if wants_page(request):
-            return go_to("/overview")
+            return go_to("/overview", request)
         if self._cluster_id is None:
             self._cluster_id = await self._blocking.run(self._kafka.cluster_id)
         return answer(

@@ -105,8 +105,10 @@ def document(content: Any, status: int = 200) -> Response:
     )
 
 
-def go_to(place: str) -> Response:
-    """Send the browser to another page of ours, after a form."""
+def go_to(place: str, request: Request) -> Response:
+    """Send the browser to another page of ours; htmx, which asked for a part of one, likewise."""
+    if request.headers.get("hx-request") == "true":
+        return Response(headers={**SAFE_HEADERS, "hx-redirect": place})
     return RedirectResponse(place, SEE_OTHER, headers=SAFE_HEADERS)
 
 

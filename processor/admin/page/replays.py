@@ -90,7 +90,7 @@ class Replays:
         """What a replay would come to, and the form that begins it."""
         draft = self._draft(request)
         if draft.replay_id and draft.stage is not Stage.FAILED and wants_page(request):
-            return go_to(path("replays", draft.replay_id))
+            return go_to(path("replays", draft.replay_id), request)
         if not wants_page(request):
             return document(_told(draft))
         planned = draft.planned
@@ -160,7 +160,7 @@ class Replays:
         ending.add_done_callback(self._forget)
         done, _ = await asyncio.wait({ending}, timeout=ENDED_WITHIN_S)
         told = ending.result() if done else {"replay_id": asked.id, "status": "ending"}
-        return go_to(path("replays", asked.id)) if wants_page(request) else document(told)
+        return go_to(path("replays", asked.id), request) if wants_page(request) else document(told)
 
     async def resume(self, request: Request) -> Response:
         """Go on with a replay that did not end."""
@@ -172,7 +172,7 @@ class Replays:
             raise HTTPException(409, str(busy)) from None
         await settled(draft, BEGUN_WITHIN_S)
         there = path("replays", replay_id)
-        return go_to(there) if wants_page(request) else document(_told(draft), 202)
+        return go_to(there, request) if wants_page(request) else document(_told(draft), 202)
 
     def _forget(self, ending: asyncio.Task[Any]) -> None:
         self._ending.discard(ending)
@@ -192,7 +192,7 @@ class Replays:
     @staticmethod
     def _to_plan(request: Request, draft: Draft) -> Response:
         if wants_page(request):
-            return go_to(path("replays", "plans", draft.id))
+            return go_to(path("replays", "plans", draft.id), request)
         return document(_told(draft), 202)
 
 

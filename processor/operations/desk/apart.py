@@ -6,6 +6,7 @@ it has it decoded again; that must not end the process that keeps the connector 
 
 import asyncio
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -240,8 +241,9 @@ class Child:
 def _serve(settings: Settings, connection: Connection) -> None:
     """Do what comes, until nothing comes any more; the entry point of the child process."""
     die_with_parent()
-    # A terminal's Ctrl-C is the supervisor's to handle.
+    # A terminal's Ctrl-C is the supervisor's to handle, also while a replay listens for signals.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.setpgrp()
     logs.configure(settings.logging, secrets=inline_secrets(settings), who={"process": "desk"})
     while True:
         try:

@@ -18,7 +18,7 @@ from processor.local.process import Process
 from processor.local.programs import clean_environment, toml
 
 ROOT = Path(__file__).parents[3]
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = ("chromium", "google-chrome")
 INSTALL = "Install Chromium (Debian and Ubuntu: apt-get install chromium)."
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 """In containers there is neither a user namespace for the sandbox nor much shared memory."""
@@ -86,6 +86,11 @@ class Site:
         )  # fmt: skip
         eventually(self._answers, timeout_s=60, what="the site answers")
 
+    def stop(self) -> None:
+        """Let it end as a worker does."""
+        if self._process is not None:
+            assert self._process.terminate(timeout_s=90) == 0
+
     def close(self) -> None:
         if self._process is not None:
             self._process.close()
@@ -113,19 +118,42 @@ class Site:
 
 
 @pytest.fixture
-def site(
-    tmp_path: Path,
-    connector_settings: Callable[..., dict[str, Any]],
-    topic: str,
-    canary: Any,
-    eventually: Callable[..., Any],
-) -> Iterator[Site]:
-    """The admin server of the connector ``ours`` over `topic`."""
+def site_settings(connector_settings: Callable[..., dict[str, Any]], topic: str) -> dict[str, Any]:
+    """Those of the connector ``ours``, with a state topic of the test's own."""
     tables = {**connector_settings(topic), "name": "ours"}
-    made = Site(tmp_path, tables, canary.watch_for)
-    made.start(eventually)
-    yield made
-    made.close()
+    tables["state"] |= {"topic": f"{topic}.state"}
+    return tables
+
+
+@pytest.fixture
+def make_site(
+    tmp_path: Path, site_settings: dict[str, Any], canary: Any, eventually: Callable[..., Any]
+) -> Iterator[Callable[[], Site]]:
+    """``make_site()``: the admin server of a worker."""
+    made: list[Site] = []
+
+    def make() -> Site:
+        directory = tmp_path / f"site-{len(made)}"
+        directory.mkdir()
+        made.append(Site(directory, site_settings, canary.watch_for))
+        made[-1].start(eventually)
+        return made[-1]
+
+    yield make
+
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def site(make_site: Callable[[], Site]) -> Site:
+    return make_site()
+
+
+@pytest.fixture
+def other_site(make_site: Callable[[], Site]) -> Site:
+    """Another worker of the same connector."""
+    return make_site()
 
 
 @pytest.fixture

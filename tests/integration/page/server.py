@@ -1,7 +1,7 @@
 """The admin server over a worker that a file describes, as a program: pages with real data.
 
-``python -m tests.integration.page.server SETTINGS WORKER``: the second is a JSON file that is read at
-each look.
+``python -m tests.integration.page.server SETTINGS WORKER``: the second is a JSON file that is read
+at each look.
 """
 
 import asyncio
@@ -58,6 +58,9 @@ class FileWorker:
         raise NotImplementedError
 
     async def restart(self, tasks: Sequence[int], *, only_failed: bool = False) -> None:
+        raise NotImplementedError
+
+    async def log_at(self, level: int, logger: str, *, everywhere: bool = False) -> None:
         raise NotImplementedError
 
 

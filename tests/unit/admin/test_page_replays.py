@@ -124,6 +124,7 @@ async def test_a_replay_from_plan_to_progress(desk: Any, browser: Any) -> None:
         begun = await client.post(f"{there}/execute", data={"count": "3"})
         again = await client.post(f"{there}/execute", data={"count": "3"})
         gone_on = await client.get(there)
+        part = await client.get(there, headers={"hx-request": "true"})
         page = await client.get(gone_on.headers["location"])
 
     _, wanted = desk.asked[0]
@@ -134,6 +135,7 @@ async def test_a_replay_from_plan_to_progress(desk: Any, browser: Any) -> None:
     assert (wrong.status_code, none.status_code) == (400, 400)
     assert (begun.headers["location"], again.headers["location"]) == (there, there)
     assert gone_on.headers["location"] == f"/replays/{REPLAY_ID}"
+    assert (part.status_code, part.headers["hx-redirect"]) == (200, f"/replays/{REPLAY_ID}")
     assert "7 of 10 ended" in page.text
     assert "Cancel it" in page.text
     assert [work for work, _ in desk.asked].count("execute") == 1
