@@ -9,7 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from processor.admin.page.render import Pages
-from processor.connector.status import ConnectorState, ConnectorStatus, TaskState, Worker
+from processor.connector.status import (
+    ConnectorState,
+    ConnectorStatus,
+    TaskState,
+    TaskStatus,
+    Worker,
+)
 from processor.settings import Settings
 from processor.telemetry.scrape import Scrape
 
@@ -179,19 +185,23 @@ def _headline(status: ConnectorStatus, pauses: Sequence[Pause]) -> tuple[str, st
     if failed:
         advice = "Read why below, mend it, and restart the task."
         return BAD, f"{len(failed)} of {len(tasks)} tasks failed", advice
-    if any(pause.of_setup for pause in pauses):
-        return (
-            BAD,
-            "Waiting for a change",
-            "Below stands what to change; then it goes on by itself.",
-        )
     if pauses:
-        return WARN, "Waiting", "It goes on by itself when what it waits for is back."
+        return _waiting(tasks, of_setup=any(pause.of_setup for pause in pauses))
     if not running:
         return CALM, "Starting", "No task runs yet; this takes a few seconds."
     if len(running) < len(tasks):
         return WARN, f"{len(running)} of {len(tasks)} tasks run", "The others start or drain."
     return GOOD, "Carrying records", ""
+
+
+def _waiting(tasks: Sequence[TaskStatus], *, of_setup: bool) -> tuple[str, str, str]:
+    count = sum(1 for task in tasks if task.waiting)
+    who = "" if count == len(tasks) else f"{count} of {len(tasks)} tasks "
+    verb = "Waiting" if not who else "waits" if count == 1 else "wait"
+    if of_setup:
+        advice = "Below stands what to change; then it goes on by itself."
+        return BAD, f"{who}{verb} for a change", advice
+    return WARN, f"{who}{verb}", "It goes on by itself when what it waits for is back."
 
 
 class OverviewPage:

@@ -95,6 +95,16 @@ def test_a_worker_that_has_done_nothing_yet(look: Any) -> None:
             "Waiting for a change",
         ),
         (status((TaskStatus(0, TaskState.RUNNING, "a:1", "", [AWAY]),)), "warn", "Waiting"),
+        (
+            status((RUNS, TaskStatus(1, TaskState.RUNNING, "a:1", "", [AWAY]))),
+            "warn",
+            "1 of 2 tasks waits",
+        ),
+        (
+            status((RUNS, *[TaskStatus(n, TaskState.RUNNING, "a:1", "", [SETUP]) for n in (1, 2)])),
+            "bad",
+            "2 of 3 tasks wait for a change",
+        ),
         (status((RUNS, TaskStatus(1, TaskState.RESTARTING, "a:1"))), "warn", "1 of 2 tasks run"),
         (status((TaskStatus(0, TaskState.UNASSIGNED, "a:1"),)), "calm", "Starting"),
     ],
