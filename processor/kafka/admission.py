@@ -117,29 +117,34 @@ class Admission:
         """Say that a broker let us in: what was heard before means nothing any more."""
         self.cause, self._noticed = None, ""
 
-    def kept_out(self, client: Polled, error: KafkaError | None) -> TryAgain | Misconfigured | None:
+    def kept_out(
+        self, client: Polled, error: KafkaError | None, doing: str
+    ) -> TryAgain | Misconfigured | None:
         """Why a call of this client found no broker; `None` when one answered, or let it in.
 
         Args:
             client: is polled, for what `error_cb` is to hear.
             error: of the call.
+            doing: what it was to do, such as ``read capillary-aep.state``.
         """
         if error is None or error.code() not in NOBODY_ANSWERS:
             return None
         client.poll(0)
-        return self.away(error.str())
+        return self.away(error.str(), doing)
 
-    def away(self, why: str) -> TryAgain | Misconfigured:
+    def away(self, why: str, doing: str = "") -> TryAgain | Misconfigured:
         """The error of a call that no broker answered.
 
         Args:
             why: what the call itself says, for when nothing was heard.
+            doing: as in :meth:`kept_out`.
         """
         if self.cause is not None and self.cause.of_setup:
             return Misconfigured(self.cause.text, mend=self.cause.mend, reason="kafka")
         heard = self.cause.text if self.cause else self._noticed or why
+        nobody = f"Could not {doing}: no" if doing else "No"
         return TryAgain(
-            f"No Kafka broker of {self._servers} answers: {redact(heard).rstrip('.')}. Check "
+            f"{nobody} Kafka broker of {self._servers} answers: {redact(heard).rstrip('.')}. Check "
             "kafka.bootstrap_servers, the network, and security.protocol in [kafka.properties].",
             reason="kafka",
         )

@@ -111,7 +111,7 @@ class StateTopic:
             found = Latest(prefix)
             read_to_end(consumer, self.name, found.take)
         except KafkaException as raised:
-            kept_out = admission.kept_out(consumer, error_of(raised))
+            kept_out = admission.kept_out(consumer, error_of(raised), f"read {self.name}")
             raise kept_out or fault(raised, f"read {self.name}", self.name) from raised
         finally:
             consumer.close()
@@ -155,11 +155,11 @@ class StateTopic:
         later.
         """
         producer, self._producer = self._producer, None
-        kept_out = None
+        doing, kept_out = f"write to {self.name}", None
         if producer is not None:
-            kept_out = self._admission.kept_out(producer, error_of(raised))
+            kept_out = self._admission.kept_out(producer, error_of(raised), doing)
             producer.purge()
-        return kept_out or fault(raised, f"write to {self.name}", self.name)
+        return kept_out or fault(raised, doing, self.name)
 
     def _write(self, documents: Mapping[str, Document | None]) -> dict[str, int]:
         if not documents:

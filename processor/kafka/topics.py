@@ -148,7 +148,7 @@ class Topics:
                 "replication factor in [errors].",
                 reason="dead_letter_topic",
             )
-        kept_out = self._admission.kept_out(self._admin, error)
+        kept_out = self._admission.kept_out(self._admin, error, doing)
         return kept_out or TryAgain(f"Could not {doing}: {text}.", reason="kafka")
 
     def _largest_record(self, topic: str) -> int:

@@ -129,14 +129,16 @@ def test_a_call_without_an_answer_says_what_the_client_heard() -> None:
     heard = admission()
     timed_out = KafkaError(KafkaError._TIMED_OUT, "timed out")  # noqa: SLF001
 
-    away = heard.kept_out(Silent(), timed_out)
+    away = heard.kept_out(Silent(), timed_out, "read events.dlq")
     heard.error_cb(KafkaError(TRANSPORT, "broker:9093/1: Connection refused"))
-    refused = heard.kept_out(Silent(), timed_out)
+    refused = heard.kept_out(Silent(), timed_out, "read events.dlq")
     heard.error_cb(KafkaError(TLS, UNVERIFIED))
-    unverified = heard.kept_out(Silent(), timed_out)
+    unverified = heard.kept_out(Silent(), timed_out, "read events.dlq")
 
     assert isinstance(away, TryAgain)
-    assert "broker:9093 answers: timed out. Check" in str(away)
+    assert str(away).startswith(
+        "Could not read events.dlq: no Kafka broker of broker:9093 answers: timed out. Check"
+    )
     assert isinstance(refused, TryAgain)
     assert "Connection refused" in str(refused)
     assert isinstance(unverified, Misconfigured)
@@ -147,5 +149,5 @@ def test_a_call_that_a_broker_answered_is_not_about_admission() -> None:
     heard = admission()
     heard.error_cb(KafkaError(TLS, UNVERIFIED))
 
-    assert heard.kept_out(Silent(), KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)) is None
-    assert heard.kept_out(Silent(), None) is None
+    assert heard.kept_out(Silent(), KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), "") is None
+    assert heard.kept_out(Silent(), None, "") is None
