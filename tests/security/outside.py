@@ -10,7 +10,9 @@ DLQ = f"{REAL}/test_dlq_cli.py"
 COMPOSE = f"{REAL}/test_compose.py"
 LOCK = "tests/test_lock.py"
 RIGHTS = f"{REAL}/test_rights.py"
-NO_PAGE = "There is no page yet."
+PAGES = f"{UNIT}/admin/test_pages.py"
+BROWSER = f"{REAL}/page/test_browser.py"
+PLANS = f"{UNIT}/admin/test_page_replays.py"
 
 SERVED = (
     Row(
@@ -52,37 +54,60 @@ SERVED = (
             f"{ACCESS}::test_no_other_site_may_read_an_answer",
             f"{ACCESS}::test_a_session_changes_something_only_with_its_own_forms_word",
             f"{MATRIX}::test_a_page_of_another_name_gets_nothing_of_this_machine",
+            f"{BROWSER}::test_another_site_cannot_send_our_forms",
         ),
     ),
-    Row("S25", "What a record holds is text on a page; a strict policy for content", (), NO_PAGE),
+    Row(
+        "S25",
+        "What a record holds is text on a page, in a real browser too; a strict content policy",
+        (
+            f"{PAGES}::test_whatever_a_record_holds_is_text",
+            f"{PAGES}::test_no_page_has_scripts_or_styles_within",
+            f"{PAGES}::test_the_headers_of_a_page",
+            f"{BROWSER}::test_what_a_record_says_stays_text",
+        ),
+    ),
     Row(
         "S26",
         "Customers' values are masked; revealing them is written down",
-        (f"{DLQ}::test_show_masks_what_is_the_customer_s_and_reveal_is_written_down",),
-        f"On the command line. {NO_PAGE}",
+        (
+            f"{DLQ}::test_show_masks_what_is_the_customer_s_and_reveal_is_written_down",
+            f"{PAGES}::test_a_letter_is_masked_unless_its_reveal_was_asked_for",
+            f"{BROWSER}::test_a_reveal_asks_and_is_logged_with_who_and_which",
+            f"{ACCESS}::test_what_a_page_may_show",
+        ),
     ),
     Row(
         "S27",
         "What cannot be decoded is shown by size and hash",
-        (f"{DLQ}::test_what_cannot_be_decoded_is_shown_by_size_and_hash",),
-        f"On the command line. {NO_PAGE}",
+        (
+            f"{DLQ}::test_what_cannot_be_decoded_is_shown_by_size_and_hash",
+            f"{BROWSER}::test_what_cannot_be_decoded_is_shown_by_length_and_hash",
+        ),
     ),
     Row(
         "S28",
         "What is downloaded is an attachment; columns hold no formula",
         (f"{UNIT}/cli/test_output.py::test_columns_hold_no_formula_no_line_break_and_no_tab",),
-        f"On the command line. {NO_PAGE}",
+        "On the command line; the page downloads nothing.",
     ),
     Row(
         "S29",
         "Only this connector's own topics are read",
-        (f"{UNIT}/operations/test_letters.py::test_only_our_dead_letter_topics_are_believed",),
+        (
+            f"{UNIT}/operations/test_letters.py::test_only_our_dead_letter_topics_are_believed",
+            f"{BROWSER}::test_only_topics_of_the_connector_can_be_read",
+        ),
     ),
     Row(
         "S30",
         "A replay is a dry run first, has a rate, is done once and by one at a time",
         (
             f"{REAL}/test_letters_replay.py::test_two_people_who_replay_the_same_letters_do_it_once",
+            f"{PLANS}::test_a_plan_is_executed_once_however_often_it_is_said",
+            f"{PLANS}::test_another_number_than_the_plan_holds_sends_nothing",
+            f"{PLANS}::test_one_replay_at_a_time",
+            f"{ACCESS}::test_who_changed_what_is_logged_and_nothing_of_a_token",
             f"{UNIT}/operations/test_replaying.py::test_a_rate_is_messages_a_second_and_not_above_the_connector_s",
         ),
     ),
