@@ -165,6 +165,12 @@ class Access:
             await _refuse_foreign_forms(request, caller.session)
         return caller
 
+    def may_look(self, request: Request) -> bool:
+        """Whether the request would be let in to look; for routes that tell others less."""
+        if self.by_token:
+            return self.caller(request) is not None
+        return _is_of_this_machine(request)
+
     def caller(self, request: Request) -> Caller | None:
         """Who the request's token or session says it is; `None`: nobody that we know."""
         given = request.headers.get("authorization")
@@ -219,8 +225,7 @@ def _token_in(header: str) -> str:
 
 def _of_this_machine(request: Request, need: Need) -> Caller:
     """Without tokens: only this machine, asked by a name of its own (else: DNS rebinding)."""
-    client = request.client.host if request.client is not None else ""
-    if not is_loopback(client) or not is_loopback(_host_name(request)):
+    if not _is_of_this_machine(request):
         raise Denied(
             403,
             "Without a token file only this machine is answered, asked as localhost or 127.0.0.1.",
@@ -228,6 +233,11 @@ def _of_this_machine(request: Request, need: Need) -> Caller:
     if not need.value.from_loopback:
         raise Denied(403, "This needs a token even here: set admin.token_file.")
     return Caller()
+
+
+def _is_of_this_machine(request: Request) -> bool:
+    client = request.client.host if request.client is not None else ""
+    return is_loopback(client) and is_loopback(_host_name(request))
 
 
 def _host_name(request: Request) -> str:

@@ -29,7 +29,7 @@ def admin_routes(
     """Everything that can be asked for, with what it needs."""
     blocking = Blocking()
     return [
-        *health_routes(worker),
+        *health_routes(worker, access),
         *Login(access).routes(),
         *Root(kafka, blocking).routes(),
         *Connectors(worker, settings).routes(),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from processor.admin.access import Need
+from processor.admin.access import Access, Need
 from processor.admin.answers import HEADERS, answer
 from processor.admin.routes import AdminRoute
 from processor.connector.status import ConnectorState, TaskState, Worker
@@ -37,17 +37,19 @@ class Written:
         return self._text[1]
 
 
-def health_routes(worker: Worker) -> list[AdminRoute]:
+def health_routes(worker: Worker, access: Access) -> list[AdminRoute]:
     """``/livez``, ``/readyz``, ``/metrics``, and ``/health`` as Connect answers it (KIP-1017)."""
 
     async def livez(_request: Request) -> Response:
         live = worker.live()
         return answer({"status": "live" if live else "stuck"}, 200 if live else 503)
 
-    async def readyz(_request: Request) -> Response:
+    async def readyz(request: Request) -> Response:
         ready, reasons = worker.ready()
         if ready:
             return answer({"status": "ready"})
+        if not access.may_look(request):
+            reasons = [_named(reason) for reason in reasons]
         return answer({"status": "not ready", "reasons": reasons}, 503)
 
     written = Written(worker.metrics)
@@ -91,6 +93,11 @@ def judged(worker: Worker) -> tuple[int, str, str]:
     if waits:
         return 200, "healthy", f"{STARTED} It waits for {', '.join(waits)}."
     return 200, "healthy", STARTED
+
+
+def _named(reason: str) -> str:
+    """A reason without its sentence, which may name hosts and topics."""
+    return ": ".join(reason.partition(". ")[0].split(": ")[:2]).rstrip(".")
 
 
 def _tasks(ids: list[int]) -> str:
