@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` alone lists them.
 # Needs Python 3.11 or later; test and demo also Java 17 or later and Maven; test also Chromium,
-# check also Go, and # Prometheus or a Debian or Ubuntu whose package of it can be fetched.
+# check also Go, and Prometheus or a Debian or Ubuntu whose package of it can be fetched.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CACHE ?= $(or $(PROCESSOR_CACHE),.cache)

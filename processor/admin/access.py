@@ -55,7 +55,7 @@ class Need(Enum):
     STEER = _Needs(Role.ADMIN, from_loopback=True)
     """Pause and resume."""
     REPLAY = _Needs(Role.REPLAY, from_loopback=False)
-    """Replay, discard, and see values that are masked for others."""
+    """Replay and discard; to see values that are masked for others needs `ADMIN`."""
     ADMIN = _Needs(Role.ADMIN, from_loopback=False)
 
 
