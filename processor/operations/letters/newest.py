@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from processor.operations.letters.find import Found, Look, found_by
 from processor.operations.reading import Reader, Spans
-from processor.record import Position, TopicPartition
+from processor.record import Position, Record, TopicPartition
 
 FIRST_WINDOW = 128
 LARGEST_WINDOW = 4_096
@@ -38,22 +38,37 @@ class _Tail:
     Attributes:
         found: in rising order; the last one is the newest.
         end: after what was not read yet.
+        read_to_ms: the earliest time of what was read; `None`: nothing was.
     """
 
     start: int
     end: int
     window: int = FIRST_WINDOW
     found: list[Found] = field(default_factory=list)
+    read_to_ms: int | None = None
 
     @property
     def bound(self) -> int:
         """The offset before which everything stands that was not given."""
         return self.found[-1].position.offset + 1 if self.found else self.end
 
-    @property
-    def wanting(self) -> bool:
-        """Whether more has to be read to know its newest."""
-        return not self.found and self.end > self.start
+    def take(self, record: Record, look: Look) -> None:
+        """Look at a record of a window, whose records come in rising order."""
+        if record.timestamp_ms is not None:
+            earliest = record.timestamp_ms if self.read_to_ms is None else self.read_to_ms
+            self.read_to_ms = min(earliest, record.timestamp_ms)
+        found = found_by(look, record)
+        if found is not None:
+            self.found.append(found)
+
+    def wanting(self, newest_ms: int | None) -> bool:
+        """Whether more has to be read before a letter of this time can be the newest of all.
+
+        Kafka gives dead letters their time when it appends them, so it only rises.
+        """
+        if self.found or self.end <= self.start:
+            return False
+        return newest_ms is None or self.read_to_ms is None or self.read_to_ms > newest_ms
 
 
 def newest(
@@ -83,13 +98,17 @@ def newest(
     given: list[Found] = []
     looked_at, cut = 0, False
     while len(given) < limit:
-        while (wanting := [p for p, tail in tails.items() if tail.wanting]) and not cut:
+        full = [tail for tail in tails.values() if tail.found]
+        best = max(full, key=_newest, default=None)
+        best_ms = None if best is None else _newest(best)[0]
+        wanting = [place for place, tail in tails.items() if tail.wanting(best_ms)]
+        if wanting and not cut:
             looked_at += _read(reader, tails, wanting, look)
             cut = looked_at >= budget
-        full = [tail for tail in tails.values() if tail.found]
-        if not full:
+        elif best is not None:
+            given.append(best.found.pop())
+        else:
             break
-        given.append(max(full, key=_newest).found.pop())
     left = [
         Position(*p, tail.bound) for p, tail in sorted(tails.items()) if tail.bound > tail.start
     ]
@@ -132,9 +151,7 @@ def _read(
     with reader.reading(windows) as reading:
         for records in reading:
             for record in records:
-                found = found_by(look, record)
-                if found is not None:
-                    tails[TopicPartition(record.topic, record.partition)].found.append(found)
+                tails[TopicPartition(record.topic, record.partition)].take(record, look)
     for partition, (start, _) in windows.items():
         tail = tails[partition]
         tail.end, tail.window = start, min(LARGEST_WINDOW, tail.window * 4)

@@ -103,6 +103,19 @@ def test_a_page_that_looks_at_too_much_ends_and_says_so() -> None:
     assert not found[-1].cut
 
 
+def test_a_partition_without_any_is_read_no_further_than_the_others() -> None:
+    log = Log({P0: [*range(100_000)], P1: [*range(100_000)]})
+
+    def in_one(record: Record) -> Glance | None:
+        return glance(record) if record.partition else None
+
+    page = newest(log, log.spans, in_one, limit=50)  # type: ignore[arg-type] # a double
+
+    assert len(page.letters) == 50
+    assert not page.cut
+    assert log.offsets < 2_000
+
+
 def test_letters_without_a_time_come_last() -> None:
     log = Log({P0: [5], P1: [7]})
     log.records[P1][0] = replace(log.records[P1][0], timestamp_ms=None)
