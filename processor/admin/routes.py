@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -10,6 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from processor.admin.access import SAFE, Access, Denied, Need
 from processor.admin.limits import Slots
+from processor.connector.task_process import frames_of
+from processor.errors import ProcessorError
 from processor.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -76,14 +79,28 @@ def _one(path: str, methods: dict[str, AdminRoute], access: Access, slots: Slots
             raise
         request.state.caller = caller
         if route.need is Need.NOTHING:
-            return await route.answer(request)
+            return await _answered(route, request)
         with slots.taken():
-            answer = await route.answer(request)
+            answer = await _answered(route, request)
         if request.method not in SAFE:
             _note(request, route, answer.status_code, caller.name)
         return answer
 
     return Route(path, endpoint, methods=list(methods))
+
+
+async def _answered(route: AdminRoute, request: Request) -> Response:
+    """What a route answers; of a defect only types and places are logged, for its text may quote.
+
+    An exception that leaves the application is logged by the server, text and all.
+    """
+    try:
+        return await route.answer(request)
+    except (HTTPException, ProcessorError):
+        raise
+    except Exception as defect:  # noqa: BLE001 - see above
+        log.error("A request over HTTP ended by a defect.", where=frames_of(defect))  # noqa: TRY400
+        raise HTTPException(500, "Internal error; the log says more.") from None
 
 
 def _note(request: Request, route: AdminRoute, status: int, caller: str) -> None:

@@ -25,7 +25,7 @@ from processor.operations.reading import Reader
 from processor.record import Position
 from processor.settings import Settings
 
-COUNTED = 100_000
+COUNTED = 50_000
 """The newest dead letters that are counted when nobody asks for more."""
 
 ALL = 10**12

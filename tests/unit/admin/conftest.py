@@ -41,6 +41,7 @@ class FakeWorker:
         self.is_live = True
         self.reasons: list[str] = []
         self.broken = False
+        self.quoted = "text of a customer"
         self.text = b"processor_records_in_flight 0\n"
         self.state = ConnectorState.RUNNING
         self.tasks: Sequence[TaskStatus] = (
@@ -58,7 +59,7 @@ class FakeWorker:
 
     def metrics(self) -> bytes:
         if self.broken:
-            raise ValueError("canary")
+            raise ValueError(self.quoted)
         return self.text
 
     def status(self) -> ConnectorStatus:

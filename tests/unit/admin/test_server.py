@@ -98,13 +98,16 @@ async def test_errors_have_the_shape_of_kafka_connects(client: httpx.AsyncClient
     assert "GET" in wrong.headers["allow"]
 
 
-async def test_a_broken_view_does_not_tell_its_text(worker: Any, client: httpx.AsyncClient) -> None:
+async def test_a_broken_view_does_not_tell_its_text(
+    worker: Any, client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
     worker.broken = True
 
-    answer = await client.get("/metrics")
+    answers = [await client.get(path) for path in ("/metrics", "/overview")]
 
-    assert answer.status_code == 500
-    assert "canary" not in answer.text
+    assert [answer.status_code for answer in answers] == [500, 500]
+    assert all(worker.quoted not in answer.text for answer in answers)
+    assert worker.quoted not in caplog.text
 
 
 async def test_a_body_over_the_limit_is_refused(client: httpx.AsyncClient) -> None:
