@@ -18,7 +18,10 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     keep: Annotated[
-        bool, typer.Option("--keep", help="Leave broker, registry and simulator running.")
+        bool,
+        typer.Option(
+            "--keep", help="Leave broker, registry, simulator, connector and its page running."
+        ),
     ] = False,
     records: Annotated[
         int, typer.Option("--records", min=100, max=1_000_000, help="Good events to produce.")
@@ -43,6 +46,8 @@ def demo(
     ):
         play = Demo(environment, Path(name), console, records)
         play.play()
+        if keep:
+            play.stay()
         console.print("\nLook further:" if keep else "\nLook further with make demo KEEP=1:")
         for command in play.commands(kept=keep):
             console.print(f"  {command}", soft_wrap=True, markup=False)

@@ -105,6 +105,19 @@ class Demo:
         self._processor("dlq", "discard", "--code", CURED_CODE, "--reason", reason, "--execute")
         self._processor("dlq", "list", "--code", CURED_CODE)
 
+    def stay(self) -> None:
+        """Start the connector again and leave it to the environment, which ends it.
+
+        Raises:
+            Misconfigured: it did not start.
+        """
+        self._environment.keep(self._start_connector())
+        self._console.print(
+            f"\n[b]Page.[/b] http://127.0.0.1:{self._admin_port}/ shows the connector, its dead "
+            f"letters and replays. Log in with what is in {self._directory / configuration.TOKEN}.",
+            soft_wrap=True,  # an address or a path that is broken cannot be copied
+        )
+
     def commands(self, *, kept: bool) -> list[str]:
         """Commands to look further with; whole ones only while the parts are kept."""
         config = f"--config {self.settings_file if kept else 'FILE'}"
@@ -115,7 +128,7 @@ class Demo:
             f"processor dlq replay --code gate.violation {config}",
             f"processor trace {self._topic} 0 0 {config}",
             f"processor replay run --topic {self._topic} --from-earliest --to-latest {config}",
-            f"processor run {config}",
+            *([] if kept else [f"processor run {config}"]),
             f"curl {self._simulator.url if kept else 'URL'}/simulator/summary",
         ]
 

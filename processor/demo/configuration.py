@@ -1,6 +1,7 @@
 """The demo's settings file, and the operator's schemas folder with its mistake and its mend."""
 
 import json
+import secrets
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ ORG_ID = "0A7D42FC5DB9D3360A495FD3@AdobeOrg"
 TARGETS = ("event", "loyalty", "profile", "tier")
 WRONG_PATTERN, RIGHT_PATTERN = "dd/MM/yyyy", "yyyy-MM-dd"
 CURED_EVENT = "pointsIssued"
+TOKEN = "admin_token"  # noqa: S105 - the name of its file
 
 
 def write_settings(
@@ -23,10 +25,12 @@ def write_settings(
     admin_port: int,
     replication_factor: int,
 ) -> Path:
-    """Write ``processor.toml``, whose path is returned, and the file with the client secret."""
-    secret = directory / "ims_client_secret"
-    secret.write_text(CLIENT_SECRET)
-    secret.chmod(0o600)
+    """Write ``processor.toml``, whose path is returned, and the files with its secrets.
+
+    Without a token of its own the page would only look: replays need one even on loopback.
+    """
+    secret = _secret(directory / "ims_client_secret", CLIENT_SECRET)
+    token = _secret(directory / TOKEN, secrets.token_urlsafe(18))
     targets = "".join(_target(name, number) for number, name in enumerate(TARGETS, 1))
     path = directory / "processor.toml"
     path.write_text(
@@ -63,11 +67,18 @@ replication_factor = {replication_factor}
 
 [admin]
 port = {admin_port}
+token_file = "{token}"
 
 [logging]
 format = "console"
 """
     )
+    return path
+
+
+def _secret(path: Path, value: str) -> Path:
+    path.touch(0o600)
+    path.write_text(value)
     return path
 
 
