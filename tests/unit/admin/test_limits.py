@@ -18,6 +18,7 @@ from processor.admin.limits import (
     Paced,
     Slots,
 )
+from processor.admin.routes import WithoutTrailingSlash
 from processor.admin.server import AdminServer
 from processor.settings import Settings
 
@@ -79,6 +80,24 @@ async def test_however_many_clients_there_are_only_some_are_remembered() -> None
         await status(app, f"client-{number}")
 
     assert len(app._clients) == MAX_CLIENTS  # noqa: SLF001 - memory is what is promised
+
+
+def test_the_application_stands_behind_its_limits(
+    worker: Any, settings: Callable[..., Settings]
+) -> None:
+    app = create_app(worker, settings())
+
+    stacked: list[Any] = [one.cls for one in app.user_middleware]
+    assert stacked == [Paced, BoundedBodies, WithoutTrailingSlash]
+
+
+@pytest.mark.parametrize("path", ["/connectors//", "//connectors", "/connectors/ours//"])
+async def test_nobody_is_led_to_the_host_that_a_request_names(
+    path: str, ask: Callable[..., httpx.AsyncClient]
+) -> None:
+    answer = await ask().get(httpx.URL(f"http://127.0.0.1:8083{path}"))
+
+    assert (answer.status_code, answer.headers.get("location")) == (404, None)
 
 
 def test_slots_come_back_whatever_happens() -> None:
