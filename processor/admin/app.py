@@ -57,7 +57,8 @@ def create_app(
         kafka: likewise.
         desk: likewise.
 
-    Whoever serves it awaits ``app.state.close()`` at the end.
+    Whoever serves it calls ``app.state.drain()`` when its end begins, and then awaits
+    ``app.state.close()``.
     """
     access = Access(settings.admin) if access is None else access
     kafka = RealKafka(settings) if kafka is None else kafka
@@ -71,6 +72,6 @@ def create_app(
         ],
         exception_handlers=page.handlers(HANDLERS),
     )
-    app.state.close = page.close
+    app.state.drain, app.state.close = page.drain, page.close
     app.router.redirect_slashes = False
     return app

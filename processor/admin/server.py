@@ -89,6 +89,11 @@ class AdminServer:
             self._server.serve(sockets=[listener]), name="admin server"
         )
 
+    def drain(self) -> None:
+        """Let replays that were begun on a page drain from now on; go on answering."""
+        if isinstance(self._app, Starlette):
+            self._app.state.drain()
+
     async def stop(self) -> None:
         """Let open requests end, for three seconds, then close. Does nothing when not started."""
         if self._server is None or self._serving is None:

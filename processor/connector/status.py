@@ -142,6 +142,10 @@ class Server(Protocol):
         """
         ...
 
+    def drain(self) -> None:
+        """Let what was begun over HTTP come to its end from now on; go on answering."""
+        ...
+
     async def stop(self) -> None:
         """Let open requests end, and close."""
         ...

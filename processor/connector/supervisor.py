@@ -98,10 +98,11 @@ class Supervisor:
         self._control = Control(settings, self)
         self._deaths = Deaths()
         self._levels: dict[str, task_process.LogAt] = {}
+        self._server: Server | None = None
 
     async def run(self, serve: Serve) -> int:
         """Run until a signal; see :func:`run`."""
-        admin = serve(self)
+        admin = self._server = serve(self)
         await admin.start()
         self._worker = worker_id(self._settings.admin.host, admin.port)
         self._holds.start(self._worker)
@@ -239,6 +240,8 @@ class Supervisor:
             os._exit(EXIT_INTERRUPTED)
         log.info("Draining; a second signal ends at once.")
         self._stopping.set()
+        if self._server is not None:
+            self._server.drain()
         for child in self._children:
             child.leave()
 

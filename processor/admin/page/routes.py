@@ -74,6 +74,10 @@ class Page:
 
         return answer
 
+    def drain(self) -> None:
+        """Let replays drain, and begin no other."""
+        self._jobs.drain()
+
     async def close(self) -> None:
         """End what runs for the pages; a replay drains first."""
         await self._jobs.close()

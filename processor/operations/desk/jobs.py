@@ -106,6 +106,7 @@ class Jobs:
         Raises:
             Busy: something is planned already.
         """
+        self._require_open()
         if any(draft.stage is Stage.LOOKING for draft in self._drafts.values()):
             raise Busy("Another replay is being planned; try again when that is done.")
         draft = Draft(secrets.token_hex(8), wanted, now_rfc3339())
@@ -162,11 +163,16 @@ class Jobs:
         self._begin(draft, replays.resume, Named(replay_id, by), timeout_s=None)
         return draft
 
+    def drain(self) -> None:
+        """Let the replays that run drain, and end; they can be gone on with. Begin no other."""
+        if not self._closed:
+            self._closed = True
+            for child in self._children:
+                child.stop()
+
     async def close(self) -> None:
-        """Let the replays that run drain, and end; they can be gone on with."""
-        self._closed = True
-        for child in self._children:
-            child.stop()
+        """The same, and wait for it."""
+        self.drain()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=self._drain_s)
             for child in self._children:
@@ -175,7 +181,12 @@ class Jobs:
                 await asyncio.wait(late)
         self._threads.shutdown(wait=False)
 
+    def _require_open(self) -> None:
+        if self._closed:
+            raise Busy("This worker stops; ask another one, or again when it runs.")
+
     def _require_free(self) -> None:
+        self._require_open()
         if any(draft.stage is Stage.BEGUN for draft in self._drafts.values()):
             raise Busy("Another replay runs on this worker; try again when it has ended.")
 

@@ -91,6 +91,25 @@ async def test_one_plan_at_a_time(desk: Any, jobs: Jobs) -> None:
     assert draft.looked_at == 3
 
 
+async def test_a_worker_that_stops_drains_its_replay_and_begins_no_other(
+    desk: Any, jobs: Jobs
+) -> None:
+    draft, other = await ready(jobs), await ready(jobs)
+    desk.slow = {"execute"}
+    jobs.execute(draft, 3, "me")
+    await settled(draft, 30)
+
+    jobs.drain()
+
+    await settled(draft, 30)
+    assert draft.stage is Stage.ENDED
+    with pytest.raises(Busy, match="stops"):
+        jobs.plan(Wanted())
+    with pytest.raises(Busy, match="stops"):
+        jobs.execute(other, 3, "me")
+    await jobs.close()
+
+
 async def test_a_failure_is_kept_as_a_sentence(desk: Any, jobs: Jobs) -> None:
     desk.answers["plan"] = Misconfigured("A mapping set is wrong.")
     draft = jobs.plan(Wanted())
