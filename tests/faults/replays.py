@@ -51,6 +51,8 @@ ROWS = (
         "memory bounded; the first page reads a part of the topic",
         (
             f"{COUNTS}::test_the_first_page_looks_at_a_part_of_the_topic_however_long_it_is",
+            f"{UNIT}/test_newest.py::test_the_first_page_reads_only_the_ends",
+            f"{UNIT}/test_newest.py::test_a_page_that_looks_at_too_much_ends_and_says_so",
             f"{UNIT}/test_resolutions.py::test_a_million_letters_are_few_bytes",
         ),
         "a million letters are for the benchmark `tests/bench/letters_load.py`",

@@ -130,5 +130,5 @@ class Static:
         if content is None:
             return document({"error_code": 404, "message": "There is no such file."}, 404)
         kind = next(kind for ending, kind in TYPES.items() if name.endswith(ending))
-        headers = {**SAFE_HEADERS, "cache-control": "max-age=3600"}
+        headers = {**SAFE_HEADERS, "cache-control": "max-age=300"}
         return Response(content, media_type=kind, headers=headers)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 from starlette.requests import Request
@@ -24,6 +25,13 @@ MORE_TO_DRAIN_S = 15.0
 """Beyond its drain time-out, what a replay may take to write how far it came."""
 
 LOG_IN = 401
+
+
+def _place(request: Request) -> str:
+    """Where a request went, to go there again after logging in."""
+    query = request.scope["query_string"].decode("latin-1")
+    path = quote(request.scope["path"])
+    return f"{path}?{query}" if query else path
 
 
 class Page:
@@ -68,7 +76,7 @@ class Page:
                     status=LOG_IN,
                     title="Log in",
                     wrong=request.method == "POST",
-                    then=request.url.path if request.method == "GET" else "/overview",
+                    then=_place(request) if request.method == "GET" else "/overview",
                 )
             return self._pages.error(request, plain.status_code, detail)
 

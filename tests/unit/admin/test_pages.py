@@ -162,11 +162,11 @@ async def test_who_has_not_logged_in_is_asked_for_a_token(
     ask: Any, token_files: dict[str, Path]
 ) -> None:
     async with ask(**token_files) as client:
-        page = await client.get("/replays", headers=BROWSER)
+        page = await client.get("/dead-letters?fingerprint=ff&code=%22", headers=BROWSER)
         document = await client.get("/replays", headers=PROGRAM)
 
     assert (page.status_code, document.status_code) == (401, 401)
-    assert 'name="next" value="/replays"' in page.text
+    assert 'name="next" value="/dead-letters?fingerprint=ff&amp;code=%22"' in page.text
     assert 'type="password"' in page.text
     assert document.json()["error_code"] == 401
 
