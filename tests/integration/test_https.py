@@ -88,6 +88,7 @@ def test_records_pass_through_a_proxy_to_servers_of_an_own_authority(
         running = connector(secured)
 
         arrives(expected)
+        Path(running.config).chmod(0o600)  # the proxy's password stands in it
         status = run_cli("auth", "status", "--config", running.config)
         checked = run_cli("check", "--json", "--config", running.config)
 

@@ -103,5 +103,5 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
     while chunk := await source.read(CHUNK_BYTES):
         sink.write(chunk)
         await sink.drain()
-    if sink.can_write_eof():
+    with contextlib.suppress(OSError):  # the other side has gone first
         sink.write_eof()
