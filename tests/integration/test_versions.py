@@ -15,8 +15,8 @@ from tests.integration.feeding import A_SECOND, Load
 
 ROOT = Path(__file__).parents[2]
 
-WITHOUT_WORKERS = "130fce0a856733f702cf96a50d68a31a3ec60280"
-"""The last version whose workers neither told of themselves nor heard orders."""
+WITHOUT_WORKERS = ":/^The last commit waits until an older one that a broken connection left"
+"""The last version whose workers neither told of themselves nor heard orders, by its message."""
 
 SLOW = {"scope": "batch", "count": "until_reset", "latency_ms": 200}
 
