@@ -64,6 +64,7 @@ def test_the_sink_looks_at_the_order_when_it_is_asked_to() -> None:
     late = bytearray(body(message("a", 2), message("a", 1)))
 
     counts.take(late, 0, len(late))
+    counts.look(late, 0, len(late))
 
     assert counts.report()["order"] == {"keys": 1, "messages": 2, "late": 1}
 
