@@ -2,23 +2,23 @@
 
 import base64
 import ssl
-import threading
 import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from processor.local.ports import LOOPBACK
+from tests.rig.in_thread import InThread
 
 UPSTREAM_S = 30.0
 NOT_FORWARDED = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 
 
-class HttpsFront:
+class HttpsFront(InThread):
     """Stands before a server on loopback.
 
     Attributes:
@@ -50,12 +50,8 @@ class HttpsFront:
             with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
                 self._server.tls.minimum_version = newest_tls
                 self._server.tls.maximum_version = newest_tls
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        super().__init__(self._server)
         self.url = f"https://{LOOPBACK}:{self._server.server_port}{parts.path}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
     def __exit__(
         self,
@@ -63,9 +59,7 @@ class HttpsFront:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__exit__(kind, error, trace)
         self._upstream.close()
 
     def _answer(

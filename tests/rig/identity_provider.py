@@ -2,22 +2,21 @@
 
 import base64
 import json
-import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from processor.local.ports import LOOPBACK
 from tests.rig.certificates import rsa_key, sign
+from tests.rig.in_thread import InThread
 
 KEY_ID = "test-key"
 TOKEN_SECONDS = 300
 
 
-class IdentityProvider:
+class IdentityProvider(InThread):
     """Grants tokens to one client; what it was asked is kept.
 
     Attributes:
@@ -42,22 +41,8 @@ class IdentityProvider:
         self.asked: list[int] = []
         self.lifetime_s = TOKEN_SECONDS
         self._server = ThreadingHTTPServer((LOOPBACK, 0), self._handler())
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        super().__init__(self._server)
         self.url = f"http://{LOOPBACK}:{self._server.server_port}/token"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def _granted(self, authorization: str, form: dict[str, list[str]]) -> bool:
         given = (form.get("client_id", [""])[0], form.get("client_secret", [""])[0])

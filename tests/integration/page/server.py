@@ -55,13 +55,13 @@ class FileWorker:
         return ConnectorStatus(self._name, ConnectorState(told["state"]), worker_id, tasks)
 
     async def order(self, state: ConnectorState) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # no page gives orders: a call is the test's failure
 
     async def restart(self, tasks: Sequence[int], *, only_failed: bool = False) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # no page gives orders: a call is the test's failure
 
     async def log_at(self, level: int, logger: str, *, everywhere: bool = False) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # no page gives orders: a call is the test's failure
 
 
 async def serve(settings: Settings, file: Path) -> None:

@@ -63,7 +63,7 @@ class State:
         self.deleted: list[str] = []
 
     def read(self, prefix: str = "") -> Mapping[str, Entry]:
-        raise NotImplementedError(prefix)
+        raise NotImplementedError(prefix)  # these tests only write: a call is a failure
 
     def write_many(self, documents: Mapping[str, Document | None]) -> Mapping[str, int]:
         assert set(documents.values()) <= {None}
