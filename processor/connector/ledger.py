@@ -22,7 +22,8 @@ from processor.record import Record, TopicPartition
 FULL_BITS = CAPACITY_BITS - 2_800
 """Leaves room for what was polled before the source hears of it: three batches."""
 
-ROOMY_BITS = 14_000
+ROOM_BITS, ROOMY_BITS = FULL_BITS - 1_000, 14_000
+"""Where a full partition has room again, for two batches or so; and where it has ample room."""
 
 
 class Delivered(NamedTuple):
@@ -247,7 +248,7 @@ class Ledger:
         if size is None:
             return False
         assignment.open_runs += (offset - 1 in still_open) + (offset + 1 in still_open) - 1
-        if assignment.full and assignment.most_bits() <= ROOMY_BITS:
+        if assignment.full and assignment.most_bits() <= ROOM_BITS:
             assignment.full = False
             self._full.discard(partition)
         made = assignment.made.pop(offset, 0)
@@ -285,6 +286,11 @@ class Ledger:
         """What is in flight of one partition; nothing when it is not assigned."""
         assignment = self._assignments.get(partition)
         return Held(0, 0, 0) if assignment is None else assignment.held
+
+    def is_roomy(self, partition: TopicPartition) -> bool:
+        """Whether a commit has ample room; so for a partition that is not assigned."""
+        assignment = self._assignments.get(partition)
+        return assignment is None or assignment.most_bits() <= ROOMY_BITS
 
     def committable(self) -> dict[TopicPartition, Mark]:
         """What may be committed now and is not committed yet."""

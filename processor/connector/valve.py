@@ -11,10 +11,15 @@ Partitions that hold more than that rest, and the others go on. When one of thos
 as well, the valve closes for all, until it holds half of it, or rests too because that takes a
 second. A partition rests until it holds half a share, and none does once half of all is enough.
 
-Nothing rests under ordinary load, not even before a slow destination: a second is what the source
-waits before it pauses everything, which costs what was fetched ahead. To let most of the partitions
-rest instead, and the others go on, costs nothing more. Nor has anything to be known of why a record
-waits, so it does not matter either for how many targets it does.
+A partition rests as well while what has ended of it would not fit into a commit's metadata, until
+there is ample room again. But to rest throws away what was fetched ahead, and to fetch that again
+takes about a second. So when no partition could go on meanwhile, the valve closes instead, and
+opens as soon as one has room for a batch or two.
+
+Nothing else rests under ordinary load, not even before a slow destination: a second is what the
+source waits before it pauses everything, which costs what was fetched ahead. To let most of the
+partitions rest instead, and the others go on, costs nothing more. Nor has anything to be known of
+why a record waits, so it does not matter either for how many targets it does.
 """
 
 import time
@@ -71,6 +76,8 @@ class Valve:
         self._rest = rest
         self._clock = clock
         self._open = True
+        self._blocked = False
+        self._short: set[TopicPartition] = set()
         self._closed_at_s = 0.0
         self._most: float | None = None
         self._crowded: set[TopicPartition] = set()
@@ -91,9 +98,12 @@ class Valve:
         level = self._level()
         if self._most is not None:
             self._look(level, partition)
-        flows = self._wants_more(level)
+        was_blocked, self._blocked = self._blocked, self._is_blocked()
+        flows = self._wants_more(level, was_blocked=was_blocked)
         if self._crowded or self._resting or self._ledger.full:
-            resting = self._ledger.full | self._crowded
+            if not self._blocked:
+                self._short |= self._ledger.full
+            resting = self._crowded | self._short
             if resting != self._resting:
                 self._resting = frozenset(resting)
                 self._rest(self._resting)
@@ -101,11 +111,11 @@ class Valve:
             self._open = flows
             self._turn(flows)
 
-    def _wants_more(self, level: float) -> bool:
-        if self._shut():
+    def _wants_more(self, level: float, *, was_blocked: bool) -> bool:
+        if self._blocked or self._shut():
             self._closed_at_s = self._clock()
             return False
-        if self._open:
+        if self._open or was_blocked:
             if not self._is_enough(level):
                 return True
             self._closed_at_s = self._clock()
@@ -115,6 +125,16 @@ class Valve:
         if self._clock() - self._closed_at_s >= STALLED_S:
             self._stall(level)
         return self._most is not None and not self._is_enough(level)
+
+    def _is_blocked(self) -> bool:
+        """Whether there is no room in the metadata of any partition that could go on."""
+        if self._short:
+            self._short = {p for p in self._short if not self._ledger.is_roomy(p)}
+        full = self._ledger.full
+        if not full:
+            return False
+        unable = full | self._short | self._crowded
+        return all(partition in unable for partition in self._ledger.partitions())
 
     def _is_enough(self, level: float) -> bool:
         if self._most is None:

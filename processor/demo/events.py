@@ -35,11 +35,13 @@ class SampleEvents:
     Args:
         seed: of everything that is drawn.
         customers: how many different customers there are.
+        in_turn: one customer after the other, instead of drawing each.
     """
 
-    def __init__(self, seed: int = 7, customers: int = 500) -> None:
+    def __init__(self, seed: int = 7, customers: int = 500, *, in_turn: bool = False) -> None:
         self._random = random.Random(seed)
         self._customers = customers
+        self._in_turn = in_turn
         self._number = 0
         self._points: dict[int, int] = {}
 
@@ -51,7 +53,8 @@ class SampleEvents:
     def of(self, name: str) -> dict[str, Any]:
         """One event of this name, which is in `FEEDS`."""
         self._number += 1
-        customer = 1 + self._random.randrange(self._customers)
+        turn = self._number % self._customers
+        customer = 1 + (turn if self._in_turn else self._random.randrange(self._customers))
         make = {
             "pointsIssued": self._points_issued,
             "transactionAdded": self._transaction_added,

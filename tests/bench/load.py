@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,22 +27,34 @@ class Load:
 
     Args:
         customers: how many different ones there are, so different keys.
+        in_turn: one customer after the other, instead of drawing each.
+
+    Attributes:
+        size_bytes: of a record's value, on average.
+        busiest: different events of the customer with most of them.
     """
 
     def __init__(
-        self, event: str, topic: str, registry_url: str, *, customers: int = CUSTOMERS
+        self,
+        event: str,
+        topic: str,
+        registry_url: str,
+        *,
+        customers: int = CUSTOMERS,
+        in_turn: bool = False,
     ) -> None:
         self._event = event
         self._schema = SchemaFolder.load(SchemasSettings()).events[event]
         self._settings = SchemaRegistrySettings(url=registry_url)
-        self._events = SampleEvents(customers=customers)
+        self._events = SampleEvents(customers=customers, in_turn=in_turn)
         self._schema_id = asyncio.run(self._register(topic))
-        self.size_bytes = 0
+        self.size_bytes = self.busiest = 0
 
     def fill(self, servers: str, topic: str, count: int, *, different: int = DIFFERENT) -> None:
         """Produce so many events, the same again after so many; returns when the broker has all."""
         made = [self._record(self._events.of(self._event)) for _ in range(min(count, different))]
         self.size_bytes = sum(len(value) for _, value in made) // len(made)
+        self.busiest = max(Counter(key for key, _ in made).values())
         producer = _producer(servers)
         for key, value in itertools.islice(itertools.cycle(made), count):
             while True:

@@ -34,7 +34,7 @@ from tests.bench import letters, mapping
 from tests.bench.crowding import Crowded, compare_crowd, told_by
 from tests.bench.load import Load
 from tests.bench.measure import Sink, own_cpu_s, peak_mb
-from tests.bench.ordering import PARTITIONS_ORDERED, Ordered, compare_orderings
+from tests.bench.ordering import DRAWN, IN_TURN, PARTITIONS_ORDERED, Ordered, compare_orderings
 from tests.bench.sink import MARKER
 
 PARTITIONS = 4
@@ -406,6 +406,12 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--partitions", default=PARTITIONS_ORDERED, type=int, help="of --ordering's topic"
+    )
+    parser.add_argument(
+        "--customers",
+        default=IN_TURN,
+        choices=[IN_TURN, DRAWN],
+        help="of --ordering: each as often as the others, or by chance",
     )
     parser.add_argument(
         "--letters",

@@ -1,8 +1,11 @@
 import json
 import subprocess
 import sys
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from processor.local.programs import clean_environment
 
@@ -40,9 +43,13 @@ def test_a_small_benchmark_counts_every_record_once(tmp_path: Path) -> None:
     assert found["sink_messages_per_s"] > 0
 
 
-def test_a_small_benchmark_of_order_sees_every_message_and_none_late(tmp_path: Path) -> None:
-    found = bench(tmp_path, "--ordering", "--records", "5000")
+@pytest.mark.parametrize(("customers", "most"), [("in-turn", {5}), ("drawn", range(10, 30))])
+def test_a_small_benchmark_of_order_sees_every_message_and_none_late(
+    customers: str, most: Container[int], tmp_path: Path
+) -> None:
+    found = bench(tmp_path, "--ordering", "--records", "5000", "--customers", customers)
 
+    assert found["busiest_customer_records"] in most
     assert [(run["ordering"], run["messages"]) for run in found["runs"]] == [
         ("key", 5000),
         ("none", 5000),

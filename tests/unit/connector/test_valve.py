@@ -4,9 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.connector.ledger import DELIVERED, Ledger, ReleaseReason
+from processor.connector.ledger import (
+    DELIVERED,
+    FULL_BITS,
+    ROOM_BITS,
+    ROOMY_BITS,
+    Ledger,
+    ReleaseReason,
+)
 from processor.connector.valve import MADE_BYTES, Valve, most_in_flight
-from processor.kafka.progress import Origin
+from processor.kafka.progress import BITS_PER_OPEN, Origin
 from processor.record import Record, TopicPartition
 from processor.settings.models import DeliverySettings
 
@@ -168,17 +175,112 @@ def test_it_only_turns_when_that_changes_something(polls: list[int]) -> None:
     assert tap.ledger.in_flight_count < 10 + 6
 
 
+def without_room(*partitions: int) -> Tap:
+    """Of two partitions, in each of these nothing more would fit into the metadata."""
+    tap = Tap(max_records=100_000, max_bytes=1_000_000, partitions=2)
+    for number in (0, 1):
+        origin = Origin("cluster", "topic")
+        tap.ledger.assign(TopicPartition("events", number), committed=0, origin=origin)
+    for number in partitions:
+        tap.take(AT_THE_EDGE, partition=number)
+    return tap
+
+
+AT_THE_EDGE = int(FULL_BITS / BITS_PER_OPEN) + 1
+"""Records in flight of a partition, none of which has ended, that make it full."""
+
+TO_HAVE_ROOM = AT_THE_EDGE - int(ROOM_BITS / BITS_PER_OPEN)
+TO_HAVE_AMPLE_ROOM = AT_THE_EDGE - int(ROOMY_BITS / BITS_PER_OPEN)
+
+
 def test_only_the_partition_rests_whose_metadata_has_no_room_and_it_goes_on_when_it_has() -> None:
-    tap = Tap(max_records=100_000, max_bytes=1_000_000)
+    tap = without_room(0)
+    full = tap.resting
+    tap.end(*range(TO_HAVE_AMPLE_ROOM - 1))
+    before = tap.resting
+    tap.end(TO_HAVE_AMPLE_ROOM - 1)
+
+    assert [full, before, tap.resting] == [{0}, {0}, set()]
+    assert tap.turned == []
+
+
+def test_where_no_partition_has_room_the_last_one_does_not_rest_but_the_valve_closes() -> None:
+    tap = without_room(0, 1)
+
+    assert tap.resting == {0}
+    assert not tap.open
+
+
+@pytest.mark.parametrize("rested_s", [0.0, 10.0])
+def test_it_opens_as_soon_as_the_last_one_has_room_again(rested_s: float) -> None:
+    tap = without_room(0, 1)
+
+    tap.passes(rested_s)
+    first = AT_THE_EDGE
+    tap.end(*range(first, first + TO_HAVE_ROOM - 1), partition=1)
+    before = tap.open
+    tap.end(first + TO_HAVE_ROOM - 1, partition=1)
+
+    assert [before, tap.open, tap.resting] == [False, True, {0}]
+
+
+def test_it_opens_when_one_that_rested_has_ample_room() -> None:
+    tap = without_room(0, 1)
+
+    tap.end(*range(TO_HAVE_AMPLE_ROOM - 1))
+    before = tap.open
+    tap.end(TO_HAVE_AMPLE_ROOM - 1)
+
+    assert [before, tap.open, tap.resting] == [False, True, {1}]
+
+
+def test_an_only_partition_never_rests_and_has_not_to_wait_for_half_of_all() -> None:
+    tap = Tap(max_records=AT_THE_EDGE * 3 // 2, max_bytes=1_000_000)
     tap.ledger.assign(PARTITION, committed=0, origin=Origin("cluster", "topic"))
 
-    tap.take(30_000)
-    full = [set(rested) for rested in tap.rested]
-    tap.end(*range(30_000))
+    tap.take(AT_THE_EDGE)
+    full = tap.open
+    tap.end(*range(TO_HAVE_ROOM))
 
-    assert full == [{PARTITION}]
-    assert [set(rested) for rested in tap.rested] == [{PARTITION}, set()]
-    assert tap.turned == []
+    assert [full, tap.open] == [False, True]
+    assert tap.rested == []
+
+
+def test_beside_one_that_rests_because_it_does_not_move_the_last_one_does_not_rest() -> None:
+    tap = Tap(max_records=100_000, max_bytes=200_000, partitions=2)
+    origin = Origin("cluster", "topic")
+    tap.ledger.assign(TopicPartition("events", 1), committed=0, origin=origin)
+    tap.take(150, size=1000)
+    tap.passes(1)
+
+    before = tap.open
+    tap.take(AT_THE_EDGE, partition=1)
+
+    assert [before, tap.open, tap.resting] == [True, False, {0}]
+
+
+def test_a_partition_that_is_given_back_without_room_blocks_nobody() -> None:
+    tap = without_room(0, 1)
+
+    tap.ledger.release(TopicPartition("events", 1), ReleaseReason.REVOKED)
+    tap.valve.check()
+    blocked = tap.open
+    tap.ledger.release(TopicPartition("events", 0), ReleaseReason.REVOKED)
+    tap.valve.check()
+
+    assert [blocked, tap.open, tap.resting] == [False, True, set()]
+
+
+def test_where_enough_is_in_flight_room_in_the_metadata_does_not_open_it() -> None:
+    tap = Tap(max_records=AT_THE_EDGE, max_bytes=1_000_000)
+    tap.ledger.assign(PARTITION, committed=0, origin=Origin("cluster", "topic"))
+
+    tap.take(AT_THE_EDGE)
+    tap.end(*range(AT_THE_EDGE * 5 // 10 - 1))
+    before = tap.open
+    tap.end(*range(AT_THE_EDGE * 5 // 10 - 1, AT_THE_EDGE * 5 // 10 + 1))
+
+    assert [before, tap.open] == [False, True]
 
 
 @pytest.mark.parametrize(("batch", "in_flight", "most"), [(500, 16, 16_000), (1, 1, 2)])
