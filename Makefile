@@ -23,7 +23,7 @@ ARGS ?=
 SECONDS := 120
 SEED := 1
 
-.PHONY: help venv install demo test check format bench steps chaos kills lock clean prepare browser \
+.PHONY: help venv install demo test check format bench steps head-to-head chaos kills lock clean prepare browser \
 	check-style check-types check-rules check-image check-compose check-monitoring check-chart
 
 help: ## this list
@@ -127,6 +127,9 @@ bench: prepare ## records a second, CPU and memory a record, latency; ARGS="--he
 
 steps: $(STAMP) ## what a record costs step by step, and compiled mapping against reading the rows
 	@$(BIN)/python -m tests.bench.mapping $(ARGS)
+
+head-to-head: prepare ## PLUGIN=DIR: Adobe's own Kafka sink and ours, how fast and what is lost; ARGS="--help"
+	@$(BIN)/python -m tests.bench.head_to_head $(if $(PLUGIN),--plugin $(PLUGIN)) $(ARGS)
 
 chaos: prepare ## faults composed at random, then a verdict on every invariant; SECONDS=120 SEED=1
 	@$(BIN)/python -m tests.rig.chaos --seconds $(SECONDS) --seed $(SEED) $(ARGS)

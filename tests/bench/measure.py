@@ -11,6 +11,7 @@ import httpx
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 POLL_S = 0.05
+FIRST_S, FROM_MESSAGES = 60.0, 20
 FROM, TO = 0.2, 0.95
 """A throughput is measured between these shares of the records: without the start and the end."""
 
@@ -59,6 +60,7 @@ class Sink:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.port = httpx.URL(url).port or 80
         self._client = httpx.Client(base_url=url, trust_env=False, timeout=10.0)
 
     def reset(self, *, latency_ms: float = 0, sample: bool = False, order: bool = False) -> None:
@@ -92,6 +94,23 @@ class Sink:
             samples.append(self.sample(group))
         first = [sample for sample in samples if sample.messages <= FROM * count][-1]
         last = next(sample for sample in samples if sample.messages >= TO * count)
+        return Span.between(first, last)
+
+    def watch_for(self, group: int, count: int, longest_s: float) -> Span:
+        """What so many seconds cost once messages come in, or until most of them have.
+
+        Raises:
+            RuntimeError: none came.
+        """
+        deadline_s = time.monotonic() + FIRST_S
+        while (first := self.sample(group)).messages <= FROM_MESSAGES:
+            if time.monotonic() > deadline_s:
+                raise RuntimeError(f"{first.messages} messages within {FIRST_S:g} s.")
+            time.sleep(POLL_S)
+        last = first
+        while last.at_s < first.at_s + longest_s and last.messages < TO * count:
+            time.sleep(POLL_S)
+            last = self.sample(group)
         return Span.between(first, last)
 
 

@@ -89,8 +89,18 @@ class Delays:
 class Bench:
     """The parts, and how each program is started on them."""
 
-    def __init__(self, directory: Path, broker: Broker, registry: Registry, sink: Sink) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        broker: Broker,
+        registry: Registry,
+        sink: Sink,
+        *,
+        dead_letters: str = "",
+    ) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
+        self._dead_letters = dead_letters
         self._broker = broker
         self._registry = registry
         self._sink = sink
@@ -102,7 +112,7 @@ class Bench:
         secret = self._directory / "client_secret"
         secret.write_text("bench-secret")
         settings = {
-            "name": f"bench-{number}",
+            "name": f"{self._directory.name}-{number}",
             "kafka": {"bootstrap_servers": self._broker.bootstrap_servers, "topics": [topic]},
             "schema_registry": {"url": self._registry.url},
             "ims": {
@@ -124,7 +134,12 @@ class Bench:
                 },
             },
             "delivery": {"requests_per_second": 0, "messages_per_second": 0},
-            "errors": {"deadletterqueue_topic_replication_factor": 1},
+            "errors": {
+                "deadletterqueue_topic_replication_factor": 1,
+                **(
+                    {"deadletterqueue_topic_name": self._dead_letters} if self._dead_letters else {}
+                ),
+            },
             "state": {"replication_factor": 1},
         }
         program = ConnectorProcess(self._directory / f"connector-{number}", settings)
@@ -140,7 +155,7 @@ class Bench:
     @contextlib.contextmanager
     def floor(self, topic: str) -> Iterator[Process]:
         number = next(self._numbers)
-        process = _python(
+        process = python(
             self._directory / f"floor-{number}.log",
             "tests.bench.floor",
             *("--bootstrap-servers", self._broker.bootstrap_servers, "--topic", topic),
@@ -195,7 +210,7 @@ class Bench:
         with self.connector(topic) as process, contextlib.ExitStack() as stack:
             if crowd:
                 arguments = ("--port", str(self.admin_port))
-                gathered = _python(log, "tests.bench.crowd", *arguments)
+                gathered = python(log, "tests.bench.crowd", *arguments)
                 stack.callback(gathered.close)
             begin_s, used_s = time.monotonic(), own_cpu_s(process.pid)
             span = self._sink.watch(process.pid, count, lambda: process.running, RUN_TIMEOUT_S)
@@ -237,10 +252,20 @@ def _ended_elsewhere(program: ConnectorProcess) -> int:
     return int(sum(value for (name, _), value in metrics.items() if name in names))
 
 
-def _python(log: Path, module: str, *arguments: str) -> Process:
+def python(log: Path, module: str, *arguments: str) -> Process:
     command = [sys.executable, "-m", module, *arguments]
     root = Path(__file__).parents[2]
     return Process(module, command, log=log, environment=clean_environment(), directory=root)
+
+
+@contextlib.contextmanager
+def sink_process(directory: Path) -> Iterator[Sink]:
+    """The sink on a free port, as a process of its own."""
+    port = free_port()
+    log = directory / "sink.log"
+    with contextlib.closing(python(log, "tests.bench.sink", "--port", str(port))) as serving:
+        serving.wait_until(lambda: is_listening(port), timeout_s=START_TIMEOUT_S, what="listen")
+        yield Sink(f"http://{LOOPBACK}:{port}")
 
 
 def saturation(port: int) -> float:
@@ -273,14 +298,7 @@ def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
         registry = parts.enter_context(
             Registry(registries.install(progress=say), directory / "registry")
         )
-        port = free_port()
-        serving = parts.enter_context(
-            contextlib.closing(
-                _python(directory / "sink.log", "tests.bench.sink", "--port", str(port))
-            )
-        )
-        serving.wait_until(lambda: is_listening(port), timeout_s=START_TIMEOUT_S, what="listen")
-        sink = Sink(f"http://{LOOPBACK}:{port}")
+        sink = parts.enter_context(sink_process(directory))
         bench = Bench(directory, broker, registry, sink)
         if options.crowd:
             return compare_crowd(options, bench.crowded, broker, registry, console)
@@ -296,7 +314,7 @@ def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
             "records": options.records,
             "record_bytes": load.size_bytes,
             "limits": "requests_per_second and messages_per_second are off",
-            "sink_messages_per_s": round(saturation(port)),
+            "sink_messages_per_s": round(saturation(sink.port)),
         }
         results, delays = [], []
         for latency_ms in options.latencies:

@@ -18,7 +18,7 @@ from tests.integration.connect_requests import (
     STEPS,
     Step,
 )
-from tests.integration.kafka_connect import KafkaConnect, connect_jars
+from tests.rig.kafka_connect import KafkaConnect, connect_jars
 
 TOKEN = "comparison-canary-token-0123456789"
 Ways = Mapping[str, str]

@@ -1,6 +1,7 @@
 """Apache Kafka's own Connect worker, as a real process: what ours is compared with."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,24 @@ class KafkaConnect(Server):
 
     name = "Kafka Connect"
 
-    def __init__(self, libs: Path, broker: Broker, directory: Path) -> None:
-        """Choose a port; nothing runs before :meth:`start`."""
+    def __init__(
+        self,
+        libs: Path,
+        broker: Broker,
+        directory: Path,
+        *,
+        plugin: Path | None = None,
+        for_speed: bool = False,
+    ) -> None:
+        """Choose a port; nothing runs before :meth:`start`.
+
+        Args:
+            libs: the jars of Connect's runtime.
+            broker: where it keeps its own topics, and reads.
+            directory: holds settings, plugins and log; made when missing.
+            plugin: a folder with the jars of one more plugin, which is copied.
+            for_speed: with more memory and every compiler, as in production.
+        """
         self.port = free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
         self.log = directory / "connect.log"
@@ -87,7 +104,12 @@ class KafkaConnect(Server):
         self._libs = libs
         self._directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "plugins").mkdir()
+        self._plugins = directory / "plugins"
+        self._plugins.mkdir()
+        if plugin is not None:
+            shutil.copytree(plugin, self._plugins / plugin.name)
+        self._discovery = "hybrid_warn" if plugin is not None else "service_load"
+        self._for_speed = for_speed
         (directory / "log4j2.properties").write_text(LOG4J)
         properties = self._properties(broker)
         (directory / "connect.properties").write_text(
@@ -112,18 +134,17 @@ class KafkaConnect(Server):
             "status.storage.replication.factor": 1,
             "status.storage.partitions": 1,
             "listeners": self.url,
-            "plugin.path": self._directory / "plugins",
-            "plugin.discovery": "service_load",
+            "plugin.path": self._plugins,
+            "plugin.discovery": self._discovery,
         }
 
     def _launch(self) -> Process:
+        quick = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
         return Process(
             self.name,
             [
                 str(self._java.program),
-                "-Xmx256m",
-                "-XX:+UseSerialGC",
-                "-XX:TieredStopAtLevel=1",
+                *(["-Xmx2g"] if self._for_speed else quick),
                 f"-Dlog4j2.configurationFile={self._directory / 'log4j2.properties'}",
                 "-cp",
                 os.pathsep.join(str(jar) for jar in sorted(self._libs.glob("*.jar"))),
