@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from processor.connector.backoff import Backoff
-from processor.connector.chains import Chain, Ordered, chain_of
+from processor.connector.chains import Chain, Ordered, chain_of, unpreceded
 from processor.connector.hold import Hold
 from processor.connector.judge import CODES, Judge, Kind, Step, Verdict
 from processor.connector.mends import mend_of
@@ -364,13 +364,15 @@ class Brake:
                 return
 
     def _candidates(self, held: dict[Passage, int]) -> list[Passage]:
-        """Those that may be tried: no earlier one of their key waits."""
-        first = {
-            chain: min(passages, key=lambda passage: passage.record.offset)
-            for chain, passages in self._chains.items()
-        }
-        chains = ((passage, chain_of(passage, self._ordered)) for passage in held)
-        return [p for p, chain in chains if chain is None or first[chain] is p]
+        """Those that may be tried: no earlier one of their key waits.
+
+        Nothing decides a suspicion while a kind holds, so where no other is left, one goes that
+        only a suspected one stands before; as it would if nothing held.
+        """
+        every = [passage for passages in self._held.values() for passage in passages]
+        holding = [passage for kind in self._holding for passage in self._of(kind)]
+        order = self._ordered
+        return unpreceded(held, every, order) or unpreceded(held, holding, order)
 
     def _pause_s(self) -> float | None:
         """How long nothing has to be done without anybody waking us."""

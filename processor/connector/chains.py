@@ -31,3 +31,16 @@ def chain_of(passage: Passage, ordered: Ordered) -> Chain | None:
     if ordered is Ordered.NOT:
         return None
     return passage.partition, passage.record.key if ordered is Ordered.BY_KEY else None
+
+
+def unpreceded(
+    passages: Iterable[Passage], waiting: Iterable[Passage], ordered: Ordered
+) -> list[Passage]:
+    """Those of the passages before which none that waits stands in their chain."""
+    first: dict[Chain, int] = {}
+    for passage in waiting:
+        chain, offset = chain_of(passage, ordered), passage.record.offset
+        if chain is not None:
+            first[chain] = min(offset, first.get(chain, offset))
+    chained = ((passage, chain_of(passage, ordered)) for passage in passages)
+    return [p for p, c in chained if c is None or p.record.offset <= first.get(c, p.record.offset)]

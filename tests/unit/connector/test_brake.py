@@ -422,6 +422,30 @@ def test_of_one_key_the_oldest_is_tried_first(run: Run) -> None:
     run(scenario())
 
 
+def test_one_that_is_only_suspected_does_not_keep_a_later_one_of_its_key_from_being_tried(
+    run: Run,
+) -> None:
+    """Nothing enters while a kind holds, so nothing would ever decide the suspicion."""
+
+    async def scenario() -> None:
+        road = Road(ordered=Ordered.BY_PARTITION)
+        road.at_fault = {Code.DELIVERY_REFUSED, Code.GATE_VIOLATION}
+        road.passes(40)
+        for _ in range(40):
+            road.brake.shaped(road.passage())
+        road.fails(11, code=Code.GATE_VIOLATION)
+        road.fails(30)
+        before = road.brake.on
+        road.at_fault = {Code.GATE_VIOLATION}
+        await asyncio.sleep(120)
+
+        assert before
+        assert road.probed
+        assert not road.brake.on
+
+    run(scenario())
+
+
 def test_it_sends_again_only_what_had_failed() -> None:
     record = Record(*PARTITION, 7, key=b"k", value=b"{}")
     passage = Passage(record, 1, failures=[Failure("tier#2", Refused("No.", code=ALIKE.code))])
