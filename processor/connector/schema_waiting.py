@@ -95,8 +95,14 @@ class SchemaWaiting:
         self._chains[self._chain_of(passage)].append(passage)
 
     def wait_for(self, key: SchemaKey, passage: Passage, resume: Resume) -> None:
-        """Hold a record back until its schema is known; ``resume`` gets it with its followers."""
+        """Hold a record back until its schema is known; ``resume`` gets it with its followers.
+
+        A record that is tried again (see :mod:`.brake`) may find a later one of its key here: it
+        does not wait behind that, and does not take its place.
+        """
         chain = self._chain_of(passage)
+        if chain in self._chains:
+            chain = (passage.partition, passage.record.offset)
         self._chains[chain] = [passage]
         if key in self._by_schema:
             self._by_schema[key].append(chain)

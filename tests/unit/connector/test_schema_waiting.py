@@ -236,6 +236,23 @@ def test_order_per_key_is_kept_across_schemas(run: Any) -> None:
     run(scenario())
 
 
+def test_one_that_is_tried_again_takes_no_place_of_a_later_one_of_its_key(run: Any) -> None:
+    """The brake tries what it holds past those that wait, and its id may be forgotten by then."""
+
+    async def scenario() -> None:
+        room = Room(lambda _: SCHEMA)
+        room.enter(1, 9)
+        tried = Passage(Record("events", 0, 0, key=b"k"), 1)
+        tried.open = 5
+        room.waiting.wait_for(SchemaKey(5), tried, room._resume)  # noqa: SLF001
+        room.enter(2, 9)
+        await room.passes(1.0)
+
+        assert sorted(room.gone) == [0, 1, 2]
+
+    run(scenario())
+
+
 def test_without_order_nobody_waits_behind_another(run: Any) -> None:
     async def scenario() -> None:
         away = True
