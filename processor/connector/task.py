@@ -180,6 +180,7 @@ class Task:
         """These partitions are ours from here."""
         self.state = State.RUNNING
         self.machine.metrics.rebalances.inc()
+        self._leaving.difference_update(starts)  # what comes now is of this assignment
         for partition, start in starts.items():
             self.machine.ledger.assign(
                 partition,
@@ -200,7 +201,8 @@ class Task:
     ) -> None:
         """These partitions go: let what is in flight end, then tell what may be committed."""
         self._leaving.update(partitions)
-        self._in_background(self._hand_over(partitions, drained))
+        epochs = {partition: self.machine.ledger.epoch_of(partition) for partition in partitions}
+        self._in_background(self._hand_over(epochs, drained))
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         """These partitions are someone else's already."""
@@ -306,18 +308,17 @@ class Task:
 
     async def _hand_over(
         self,
-        partitions: Sequence[TopicPartition],
+        epochs: Mapping[TopicPartition, int | None],
         drained: Callable[[Mapping[TopicPartition, Mark]], None],
     ) -> None:
         ledger = self.machine.ledger
-        epochs = {partition: ledger.epoch_of(partition) for partition in partitions}
         marks: dict[TopicPartition, Mark] = {}
         try:
             self.machine.drain()
 
             def nothing_ends_any_more() -> bool:
                 resting = self._resting()
-                return all(ledger.open_in(p) <= resting[p] for p in partitions)
+                return all(ledger.open_in(p) <= resting[p] for p in epochs)
 
             await self._ended(nothing_ends_any_more)
             marks = {
@@ -328,9 +329,9 @@ class Task:
             drained(marks)
             self.machine.drain(draining=self._stopping.is_set())
             self.machine.metrics.rebalances.inc()
-            self._leaving.difference_update(partitions)
             # If we are so late that one of them was assigned again, that is not what was revoked.
-            still = [p for p in partitions if ledger.epoch_of(p) == epochs[p]]
+            still = [p for p in epochs if ledger.epoch_of(p) == epochs[p]]
+            self._leaving.difference_update(still)
             self._release(still, ReleaseReason.REVOKED)
 
     async def _finish_ranges(self) -> None:

@@ -506,6 +506,43 @@ def test_a_drain_that_is_so_late_that_the_partition_is_back_does_not_release_it(
     run(scenario())
 
 
+def test_of_a_partition_that_is_back_before_its_drain_is_over_no_record_is_left_out(
+    run: Any,
+) -> None:
+    """A gap where nothing was left out by Kafka would be committed over."""
+
+    async def scenario() -> None:
+        job = Job(drain_s=10.0)
+        await job.assigned(ZERO)
+        await job.revoke(ZERO)
+        job.task.assigned({ZERO: Start(0)})
+        job.task.arrived(records(ZERO, [0, 1]))
+        await asyncio.sleep(11.0)
+        job.task.arrived(records(ZERO, [2]))
+        job.engine.end(ZERO, 2)
+
+        assert job.engine.ledger.open_in(ZERO) == 2
+        assert job.engine.ledger.committable().get(ZERO, Mark(0)).offset == 0
+
+    run(scenario())
+
+
+def test_a_loop_that_hears_of_a_revocation_when_the_partition_is_back_keeps_it(run: Any) -> None:
+    async def scenario() -> None:
+        job = Job(drain_s=10.0)
+        await job.assigned(ZERO)
+        job.task.revoking([ZERO], lambda _marks: None)
+        job.task.assigned({ZERO: Start(0)})
+        job.task.arrived(records(ZERO, [0]))
+        await asyncio.sleep(11.0)
+        job.task.arrived(records(ZERO, [1]))
+
+        assert job.engine.ledger.open_in(ZERO) == 2
+        assert job.released == {ReleaseReason.LOST: 3}
+
+    run(scenario())
+
+
 def test_a_stop_ends_a_revocation_s_drain_at_its_own_deadline(run: Any) -> None:
     async def scenario() -> None:
         job = Job(drain_s=10.0)
