@@ -269,16 +269,22 @@ class Source:
         for message in self._portions.poll(consumer, POLL_S):
             error = message.error()
             if error is not None:
+                # Before what comes of it: that may be a new assignment, which these are not of.
+                self._hand_on(records)
+                records = []
                 self._event(consumer, message, error)
             elif self._ranges is not None:
                 if self._wanted(consumer, message, self._ranges):
                     records.append(record_of(message))
             elif not self._pausing.held or partition_of(message) not in self._pausing.held:
                 records.append(record_of(message))
+        self._hand_on(records)
+        self._tell_when_exhausted()
+
+    def _hand_on(self, records: list[Record]) -> None:
         if records:
             self._handed += 1
             self._tell(self._intake.arrived, records)
-        self._tell_when_exhausted()
 
     def _wanted(self, consumer: Consumer, message: Message, ranges: Ranges) -> bool:
         """Whether a record lies in its range, and is asked for."""

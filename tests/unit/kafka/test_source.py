@@ -298,6 +298,18 @@ class Polls:
     def subscribe(self, *_args: Any, **_named: Any) -> None:
         """Nothing comes of it."""
 
+    def incremental_unassign(self, _partitions: list[Any]) -> None:
+        """It goes."""
+
+    def incremental_assign(self, _partitions: list[Any]) -> None:
+        """It is back."""
+
+    def get_watermark_offsets(self, _partition: Any, **_named: Any) -> tuple[int, int]:
+        return 0, 1
+
+    def commit(self, **_named: Any) -> None:
+        """Somebody may hear of it."""
+
     def close(self) -> None:
         """Nothing is open."""
 
@@ -409,6 +421,22 @@ def test_an_error_for_a_partition_that_went_in_the_same_poll_is_left_alone(
 
     assert heard.troubles == []
     assert polls.paused == []
+
+
+def test_what_was_read_before_an_offset_out_of_range_arrives_before_the_new_assignment(
+    begin: Begin, listener: Any, eventually: Eventually
+) -> None:
+    """After it, the old records would count for the new one."""
+    heard, reset = listener(), KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
+    polls = Polls([Said(7), Said(8, reset), Said(0)])
+    order: list[Any] = []
+    heard.arrived = lambda records: order.append([r.offset for r in records])
+    heard.assigned = lambda starts: order.append("assigned")
+
+    begin(heard, members_of("events", out_of_range="earliest"), open_consumer=lambda _: polls)
+    eventually(lambda: len(order) == 3)
+
+    assert order == [[7], "assigned", [0]]
 
 
 @pytest.mark.parametrize(
