@@ -273,10 +273,9 @@ class Source:
                 self._hand_on(records)
                 records = []
                 self._event(consumer, message, error)
-            elif self._ranges is not None:
-                if self._wanted(consumer, message, self._ranges):
-                    records.append(record_of(message))
-            elif not self._pausing.held or partition_of(message) not in self._pausing.held:
+            elif self._pausing.held and partition_of(message) in self._pausing.held:
+                continue
+            elif self._ranges is None or self._wanted(consumer, message, self._ranges):
                 records.append(record_of(message))
         self._hand_on(records)
         self._tell_when_exhausted()
@@ -296,7 +295,7 @@ class Source:
         return start <= offset < end and ranges.wanted(partition, offset)
 
     def _range_read(self, consumer: Consumer, partition: TopicPartition) -> None:
-        if partition in self._unread:
+        if partition in self._unread and partition not in self._pausing.held:
             self._unread.discard(partition)
             self._pausing.hold(consumer, partition)
 

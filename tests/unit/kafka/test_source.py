@@ -13,6 +13,7 @@ from processor.kafka.source import BATCHES_AHEAD, Source
 from processor.record import TopicPartition
 
 Eventually = Callable[..., Any]
+END = KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka's name for it
 
 
 class Begin(Protocol):
@@ -298,6 +299,9 @@ class Polls:
     def subscribe(self, *_args: Any, **_named: Any) -> None:
         """Nothing comes of it."""
 
+    def assign(self, _partitions: list[Any]) -> None:
+        """It is read."""
+
     def incremental_unassign(self, _partitions: list[Any]) -> None:
         """It goes."""
 
@@ -364,6 +368,22 @@ def test_a_batch_that_fails_its_checksum_is_not_skipped(
     ((reason, text, who, of_setup),) = heard.troubles
     assert (reason, who, of_setup) == ("corrupt", "events-0", True)
     assert "offset 1" in text
+
+
+@pytest.mark.parametrize("after", [Said(9), Said(3, END)], ids=["its last record", "its end"])
+def test_of_a_range_no_batch_that_fails_its_checksum_is_skipped(
+    after: Said, begin: Begin, listener: Any, eventually: Eventually
+) -> None:
+    """Else the range would count as read."""
+    heard, bad = listener(), KafkaError._BAD_MSG  # noqa: SLF001
+    polls = Polls([Said(0), Said(1, bad), Said(2), after, Said(5, partition=1)], [])
+
+    begin(heard, Ranges(spans("events", (0, 10), (0, 6))), open_consumer=lambda _: polls)
+    eventually(lambda: not polls.polls and heard.offsets(1))
+
+    assert heard.offsets(0) == [0]
+    assert [who for _, _, who, _ in heard.troubles] == ["events-0"]
+    assert not heard.exhaustions
 
 
 def test_a_header_whose_name_is_not_utf_8_does_not_end_the_source(
