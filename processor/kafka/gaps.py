@@ -1,5 +1,6 @@
 """The offset to read is not in the log: say so, and go on only where the settings allow it."""
 
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException
@@ -29,6 +30,8 @@ class Gaps:
         cooperative: whether single partitions may be assigned.
         of_group: whether the consumer is a member of the group that it commits for.
         origins: whose offsets a topic's are.
+        drain: ends what was read of partitions that are to be read from elsewhere; may take as
+            long as a revocation. What is behind a gap nobody could read once more.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Gaps:
         cooperative: bool,
         of_group: bool,
         origins: Origins,
+        drain: Callable[[Consumer, Sequence[TopicPartition]], None],
     ) -> None:
         self._policy = policy
         self._intake = intake
@@ -51,6 +55,7 @@ class Gaps:
         self._cooperative = cooperative
         self._of_group = of_group
         self._origins = origins
+        self._drain = drain
 
     def met(self, consumer: Consumer, partition: TopicPartition, offset: int | None) -> None:
         """Report the gap, and do as the policy says."""
@@ -76,11 +81,13 @@ class Gaps:
             )
             who = str(partition)
             self._tell(self._intake.trouble, "offset_out_of_range", text, who=who, of_setup=True)
-        elif self._policy == "earliest":
-            place = OFFSET_BEGINNING if low is None else low
-            self._begin_anew(consumer, partition, place, origin)
         else:
-            self._begin_anew(consumer, partition, OFFSET_END if high is None else high, origin)
+            self._drain(consumer, [partition])
+            if self._policy == "earliest":
+                place = OFFSET_BEGINNING if low is None else low
+            else:
+                place = OFFSET_END if high is None else high
+            self._begin_anew(consumer, partition, place, origin)
 
     def recreated(self, consumer: Consumer, partition: TopicPartition, origin: Origin) -> None:
         """Read a topic that was deleted and made anew from its first record."""

@@ -1,7 +1,7 @@
 """The consumer's place in its group: what it is assigned, where it begins, what it gives back."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException
@@ -90,6 +90,11 @@ class Membership:
         self._pausing.gone(gone)
         if self._closing.is_set() or not gone:
             return
+        self.hand_over(consumer, gone)
+        self._ours.gone(gone)
+
+    def hand_over(self, consumer: Consumer, gone: Sequence[TopicPartition]) -> None:
+        """Have these drained, within the time for it, and commit what ended."""
         marks: dict[TopicPartition, Mark] = {}
         done = threading.Event()
 
@@ -100,7 +105,6 @@ class Membership:
         self._tell(self._intake.revoking, gone, drained)
         if done.wait(self._drain_timeout_s + LATE_S):
             self._ours.commit(consumer, marks, wait=True)
-        self._ours.gone(gone)
 
     def on_lost(self, _consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         """These are someone else's already."""

@@ -10,7 +10,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -114,6 +114,7 @@ class Source:
             cooperative=self._membership is None or self._membership.cooperative,
             of_group=self._membership is not None,
             origins=origins,
+            drain=_undrained if self._membership is None else self._membership.hand_over,
         )
         self._orders: queue.SimpleQueue[Callable[[Consumer], None]] = queue.SimpleQueue()
         self._recreations = Recreations(self._ours, origins, self._orders.put, self._gaps.recreated)
@@ -361,6 +362,10 @@ class Source:
 
     def _trouble(self, reason: str, text: str, *, who: str, of_setup: bool = True) -> None:
         self._tell(self._intake.trouble, reason, text, who=who, of_setup=of_setup)
+
+
+def _undrained(_consumer: Consumer, _partitions: Sequence[TopicPartition]) -> None:
+    """A range is handed over to nobody: what is in flight of it is given back."""
 
 
 def _is_assigned(consumer: Consumer, partition: TopicPartition) -> bool:

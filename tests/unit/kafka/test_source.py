@@ -443,20 +443,19 @@ def test_an_error_for_a_partition_that_went_in_the_same_poll_is_left_alone(
     assert polls.paused == []
 
 
-def test_what_was_read_before_an_offset_out_of_range_arrives_before_the_new_assignment(
-    begin: Begin, listener: Any, eventually: Eventually
+@pytest.mark.parametrize("policy", ["earliest", "latest"])
+def test_what_was_read_before_a_gap_that_is_skipped_is_drained_before_the_new_assignment(
+    policy: Literal["earliest", "latest"], begin: Begin, listener: Any, eventually: Eventually
 ) -> None:
-    """After it, the old records would count for the new one."""
+    """Nobody could read it once more; and for the new assignment the old records do not count."""
     heard, reset = listener(), KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
-    polls = Polls([Said(7), Said(8, reset), Said(0)])
-    order: list[Any] = []
-    heard.arrived = lambda records: order.append([r.offset for r in records])
-    heard.assigned = lambda starts: order.append("assigned")
+    polls = Polls([Said(7), Said(8, reset), Said(9)])
 
-    begin(heard, members_of("events", out_of_range="earliest"), open_consumer=lambda _: polls)
-    eventually(lambda: len(order) == 3)
+    begin(heard, members_of("events", out_of_range=policy), open_consumer=lambda _: polls)
+    eventually(lambda: len(heard.records) == 2)
 
-    assert order == [[7], "assigned", [0]]
+    assert heard.story == ["arrived", "revoking", "lost", "assigned", "arrived"]
+    assert heard.revocations == heard.losses == [[TopicPartition("events", 0)]]
 
 
 @pytest.mark.parametrize(
