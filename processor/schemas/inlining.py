@@ -9,6 +9,12 @@ from processor.schemas.avro_types import PRIMITIVES, refuse
 _JSON_DEPTH_MAX = 4 * limits.SCHEMA_DEPTH_MAX
 """Objects and lists inside each other; a type inside a type takes up to four of them."""
 
+_TYPES_MAX = 4 * limits.SCHEMA_NODES_MAX
+"""Types and names written; what is no named type is put in wherever it is used, and what it uses
+as well."""
+
+_NAMED = ("record", "error", "enum", "fixed")
+
 
 def inline(schema: Any, library: Mapping[str, Any]) -> Any:
     """Make a schema self-contained.
@@ -22,7 +28,7 @@ def inline(schema: Any, library: Mapping[str, Any]) -> Any:
         after that. A name that neither defines stays as it is.
 
     Raises:
-        Refused: ``decode.schema_refused``: nested too deep.
+        Refused: ``decode.schema_refused``: nested too deep, or too many.
     """
     return _Inlining(library).of(schema, "", 0)
 
@@ -43,10 +49,14 @@ class _Inlining:
     def __init__(self, library: Mapping[str, Any]) -> None:
         self._library = library
         self._defined = set[str]()
+        self._count = 0
 
     def of(self, schema: Any, namespace: str, depth: int) -> Any:
         if depth > _JSON_DEPTH_MAX:
             refuse(f"its types are nested more than {limits.SCHEMA_DEPTH_MAX} deep")
+        self._count += 1
+        if self._count > _TYPES_MAX:
+            refuse(f"it has more than {limits.SCHEMA_NODES_MAX} fields and branches")
         if isinstance(schema, str):
             return self._by_name(schema, namespace, depth)
         if isinstance(schema, list):
@@ -76,12 +86,7 @@ class _Inlining:
     def _define(self, schema: dict[str, Any], namespace: str) -> str:
         """Note a definition; returns the namespace of what stands inside it."""
         name = schema.get("name")
-        if not isinstance(name, str) or schema.get("type") not in {
-            "record",
-            "error",
-            "enum",
-            "fixed",
-        }:
+        if not isinstance(name, str) or schema.get("type") not in _NAMED:
             return namespace
         if "." in name:
             self._defined.add(name)

@@ -365,7 +365,8 @@ def _references(answer: Mapping[str, Any]) -> list[tuple[str, int]]:
         (entry["subject"], entry["version"])
         for entry in listed
         if isinstance(entry, dict)
-        and isinstance(entry.get("subject"), str)
+        and isinstance(subject := entry.get("subject"), str)
+        and subject.isprintable()  # half a surrogate pair has no place in a URL
         and type(entry.get("version")) is int
     ]
 

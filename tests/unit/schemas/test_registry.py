@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import gzip
+import itertools
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -173,6 +174,63 @@ class EndlessReferences(httpx.AsyncBaseTransport):
         self.count += 1
         further = {"name": "x", "subject": f"s{self.count}", "version": 1}
         return found({**SCHEMA, "name": f"R{self.count}"}, references=[further])
+
+
+A_NAME = {"name": "x", "subject": "s", "version": 1}
+WRAPPED = {
+    **SCHEMA,
+    "fields": [{"name": "f", "type": {"name": "z", "type": ["null", "x"]}}],
+}
+
+
+async def outcome(registry: SchemaRegistry) -> str:
+    try:
+        return (await registry.fetch(SchemaKey(7))).name
+    except Refused as refused:
+        return refused.code
+
+
+@pytest.mark.parametrize(
+    ("schema", "reference", "expected"),
+    [
+        (WRAPPED, A_NAME, "R"),
+        ({"name": "z", "type": {"type": "map", "values": "x"}}, A_NAME, Code.DECODE_SCHEMA_REFUSED),
+        ({"name": [], "type": "record"}, A_NAME, Code.DECODE_SCHEMA_REFUSED),
+        (SCHEMA, {"subject": "\ud800", "version": 1}, "R"),
+    ],
+    ids=["a union with a name", "a map with a name", "a name that is none", "half a character"],
+)
+async def test_what_is_odd_in_a_schema_that_refers_to_others_is_no_defect_of_ours(
+    schema: Any, reference: Any, expected: str
+) -> None:
+    document = {"schema": json.dumps(schema), "references": [reference]}
+    registry = answering(
+        {
+            "/api/schemas/ids/7": httpx.Response(200, content=json.dumps(document).encode()),
+            "/api/subjects/s/versions/1": found({**SCHEMA, "name": "x"}),
+        }
+    )
+
+    assert await outcome(registry) == expected
+
+
+async def test_references_that_multiply_are_refused() -> None:
+    """What is no named type is put in each time it is used: eight to the power of twelve here."""
+    names = [f"a{number}" for number in range(13)]
+    answers: dict[str, Answer] = {
+        f"/api/subjects/{name}/versions/1": found(
+            {"type": "array", "name": name, "items": [following] * 8}
+        )
+        for name, following in itertools.pairwise(names)
+    }
+    references = [{"subject": name, "version": 1} for name in names[:-1]]
+    outer = {**SCHEMA, "fields": [{"name": "f", "type": "a0"}]}
+    registry = answering({"/api/schemas/ids/7": found(outer, references=references), **answers})
+
+    with pytest.raises(Refused) as caught:
+        await registry.fetch(SchemaKey(7))
+
+    assert caught.value.code is Code.DECODE_SCHEMA_REFUSED
 
 
 async def test_references_without_end_are_refused() -> None:
