@@ -7,6 +7,7 @@ import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Literal
 
@@ -113,7 +114,7 @@ def open_client(
     proxy: str,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> httpx.AsyncClient:
-    """A client that follows no redirect and reads no proxy or certificate from the environment.
+    """A client that follows no redirect, keeps no cookie, and reads nothing from the environment.
 
     Args:
         ca_file: certificate authorities in PEM, instead of the public ones.
@@ -132,7 +133,7 @@ def open_client(
         transport = Connections(
             lambda: httpx.AsyncHTTPTransport(verify=context, limits=limits, proxy=through)
         )
-    return httpx.AsyncClient(
+    client = httpx.AsyncClient(
         transport=transport,
         trust_env=False,
         follow_redirects=False,
@@ -145,6 +146,8 @@ def open_client(
             "accept-encoding": "identity",
         },
     )
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    return client
 
 
 async def exchange(

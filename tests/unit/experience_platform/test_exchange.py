@@ -62,6 +62,24 @@ def http(body: bytes, *headers: str, status: str = "207 Multi-Status") -> bytes:
     return "\r\n".join(lines).encode() + body
 
 
+async def test_no_cookie_is_kept_however_many_are_set() -> None:
+    """They would make every request longer, until it is refused for its head."""
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, headers={"set-cookie": f"id-{len(sent)}=1"}, content=b"{}")
+
+    client = open_client(ca_file=None, proxy="", transport=httpx.MockTransport(answer))
+    for _ in range(3):
+        request = client.build_request("POST", "https://example.test/", content=b"{}")
+        await exchange(client, request, timeout_s=5.0, cap_bytes=CAP_BYTES)
+
+    assert len(sent) == 3
+    assert all("cookie" not in request.headers for request in sent)
+    assert not list(client.cookies.jar)
+
+
 async def test_a_plain_answer_is_read(loopback: Serving, request_reader: Reader) -> None:
     origin = await loopback.serve(answering(http(b"{}", "X-A: b"), request_reader))
 
