@@ -313,6 +313,7 @@ REGISTRY = (
             f"{SCHEMAS}/test_avro_types.py::test_a_schema_that_could_harm_or_is_not_avro_is_refused",
             f"{SCHEMAS}/test_decoder.py::test_a_refused_schema_refuses_its_records_without_being_asked_for_again",
             f"{INTEGRATION}/test_hostile_schemas.py::test_a_hostile_schema_neither_hangs_nor_kills",
+            f"{SCHEMAS}/test_registry.py::test_references_that_multiply_are_refused",
         ),
     ),
     Row(
