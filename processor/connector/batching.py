@@ -16,10 +16,12 @@ class Batch:
         not_before_s: monotonic time before which the batch is not sent again.
         attempts: requests made with these parcels, the ones before a split included.
         number: of its last request, among those of the inlet.
+        origin: of the first request with these parcels, the ones before a split included.
         doubts: answers that gave no verdict (500, or unreadable), as far as they count; see
             :mod:`processor.connector.doubts`.
         doubted_at: how many requests the inlet had sent at the last of them.
         unanswered: all such answers that these parcels got together, as they are.
+        unanswered_before: those that they got as parts of the batches this one was split from.
         suspects: of each doubtful batch that this one was split from, the outermost first.
         lasting: born from a split, so that the next doubt splits it again at once.
         token_refusals: answers 401 or 403, in a row.
@@ -30,9 +32,11 @@ class Batch:
     not_before_s: float = 0.0
     attempts: int = 0
     number: int = 0
+    origin: int = 0
     doubts: int = 0
     doubted_at: int | None = None
     unanswered: int = 0
+    unanswered_before: int = 0
     suspects: tuple["Suspects", ...] = ()
     lasting: bool = False
     token_refusals: int = 0
@@ -76,7 +80,14 @@ class Batch:
 
     def part(self, parcels: Sequence[Parcel]) -> "Batch":
         """A batch of some of these parcels, with what their earlier requests came to."""
-        return Batch(parcels, body_bytes(parcels), attempts=self.attempts, suspects=self.suspects)
+        return Batch(
+            parcels,
+            body_bytes(parcels),
+            attempts=self.attempts,
+            origin=self.origin,
+            unanswered_before=self.unanswered_before + self.unanswered,
+            suspects=self.suspects,
+        )
 
 
 @dataclass(slots=True, eq=False)

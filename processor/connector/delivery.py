@@ -316,7 +316,8 @@ class Inlet:
         """Nobody knows what became of the batch; nobody is convicted by one such answer."""
         self._bad_in_a_row += 1
         doubts = self._doubts.doubt(batch)
-        if len(batch) == 1 and doubts >= self._doubts.enough(enough):
+        unknown = code is Code.DELIVERY_NO_VERDICT and self._doubts.may_be_chance(batch)
+        if len(batch) == 1 and doubts >= self._doubts.enough(enough) and not unknown:
             error = Refused(
                 f"{message} The message failed so each time it was sent alone, while others were "
                 "accepted.",

@@ -518,15 +518,41 @@ def test_poison_among_neighbours_convicts_exactly_it(
         bench = Bench(ScriptedExperiencePlatform(poison({bad}, answer)), batch_max_records=50)
         bench.submit(range(count))
         await bench.done(count - 1)
-        bench.submit(range(1000, 1001))
-        await bench.passes(5.0)
-        bench.submit(range(1001, 1002))
-        await bench.done(within_s=30.0)
+        for other in range(1000, 1060):
+            bench.submit([other])
+            await bench.passes(5.0)
+        await bench.done(within_s=60.0)
 
         assert bench.refused() == {bad: code}
         assert set(bench.platform.accepted.values()) <= {1}
         assert bench.platform.sent(bad) >= 2
         assert bench.waiting_for() == set()
+
+    run(scenario())
+
+
+def test_a_connection_that_breaks_five_times_for_the_same_message_convicts_it_not_yet(
+    run: Any,
+) -> None:
+    broken = 0
+
+    def rule(numbers: Numbers) -> Answer:
+        nonlocal broken
+        if 3 in numbers and broken < 5:
+            broken += 1
+            return BROKEN
+        return settled(*(Accepted("x") for _ in numbers))
+
+    async def scenario() -> None:
+        bench = Bench(ScriptedExperiencePlatform(rule), batch_max_records=1)
+        bench.submit(range(100))
+        for other in range(1000, 3000):
+            bench.submit([other])
+            await bench.passes(0.05)
+        await bench.done(within_s=60.0)
+
+        assert broken == 5
+        assert bench.refused() == {}
 
     run(scenario())
 
