@@ -17,6 +17,7 @@ from processor.kafka.letter import now_rfc3339
 from processor.operations.replays.later_records import LaterRecords
 from processor.operations.replays.records import CANCEL, CHOSEN, ReplayRecord, Status
 from processor.operations.replays.replaying import Outcome
+from processor.operations.replays.uncut import uncut
 from processor.operations.resolutions.claiming import Claiming, State
 from processor.operations.resolutions.claims import RENEW_EVERY_S
 from processor.operations.resolutions.resolutions import Outcome as Became
@@ -68,10 +69,10 @@ class LetterRun:
         while True:
             await asyncio.sleep(WRITE_EVERY_S)
             try:
-                await self._uncut(self._write)
+                await uncut(self._write)
                 if time.monotonic() >= due_s:
                     due_s = time.monotonic() + RENEW_EVERY_S
-                    if why := await self._uncut(self._hold, outcome):
+                    if why := await uncut(self._hold, outcome):
                         end(why)
                     await self._later.look_again()
             except ProcessorError as error:
@@ -96,15 +97,6 @@ class LetterRun:
                 time.sleep(WRITE_EVERY_S)
             else:
                 return
-
-    async def _uncut(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        """Call in a thread, and wait for its end when cancelled: one thread writes at a time."""
-        calling = asyncio.ensure_future(asyncio.to_thread(call, *arguments))
-        try:
-            return await asyncio.shield(calling)
-        except asyncio.CancelledError:
-            await asyncio.wait({calling})
-            raise
 
     def _write(self) -> None:
         batch = self._resolving.entries(at=now_rfc3339())

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from processor.connector.ledger import Ending
 from processor.connector.passage import Passage
@@ -22,6 +21,7 @@ from processor.operations.replays.ranges.records import (
 )
 from processor.operations.replays.records import CANCEL, REPLAY, Status
 from processor.operations.replays.replaying import Outcome
+from processor.operations.replays.uncut import uncut
 from processor.operations.resolutions.claiming import State
 from processor.settings import Settings
 from processor.telemetry.logs import get_logger
@@ -90,7 +90,7 @@ class RangeRun:
             await asyncio.sleep(HEARD_EVERY_S)
             if not self._heard.taken_over:
                 try:
-                    await _uncut(self._say, Status.RUNNING, outcome)
+                    await uncut(self._say, Status.RUNNING, outcome)
                 except ProcessorError as error:
                     log.warning("How far the replay is, is written later.", error=str(error))
 
@@ -180,13 +180,3 @@ class _Heard:
 
     def trouble_over(self) -> None:
         log.info("The state topic can be read again.")
-
-
-async def _uncut(call: Callable[..., Any], *arguments: Any) -> Any:
-    """Call in a thread, and wait for its end when cancelled: one thread writes at a time."""
-    calling = asyncio.ensure_future(asyncio.to_thread(call, *arguments))
-    try:
-        return await asyncio.shield(calling)
-    except asyncio.CancelledError:
-        await asyncio.wait({calling})
-        raise
