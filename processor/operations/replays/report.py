@@ -1,6 +1,7 @@
 """What is said of a replay at its end, in sentences and for programs."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,12 +38,6 @@ def told(outcome: Outcome) -> tuple[dict[str, Any], tuple[str, ...]]:
         "finished": outcome.finished,
         "failure": outcome.failure or None,
     }
-    if outcome.interrupted or outcome.failure or not outcome.finished:
-        left = "were not reached"
-    elif outcome.exact:
-        left = "are no longer there"
-    else:
-        left = "offsets hold no record (compaction, transaction markers)"
     lines = (
         f"Replay {outcome.replay_id}, consumer group {outcome.group_id}.",
         counted(outcome.delivered, "delivered"),
@@ -51,21 +46,39 @@ def told(outcome: Outcome) -> tuple[dict[str, Any], tuple[str, ...]]:
             counted(count, f"failed again: {code}; back in the dead-letter topic")
             for code, count in by_name(outcome.failed).items()
         ),
-        *(
-            counted(count, f"filtered: {reason}")
-            for reason, count in by_name(outcome.filtered).items()
-        ),
+        *filtered_lines(outcome),
         counted(outcome.stale, f"left alone: {STALE}"),
-        counted(outcome.left, left),
-        "Interrupted: what was on its way ended and is committed."
-        if outcome.interrupted and outcome.finished
-        else "",
-        outcome.failure,
+        *last_lines(outcome),
     )
     return document, tuple(filter(None, lines))
 
 
 STALE = "stale, a later record of the key is there or may be (--allow-stale)"
+
+
+def filtered_lines(outcome: Outcome) -> Iterator[str]:
+    """What was left out on purpose, by reason."""
+    for reason, count in by_name(outcome.filtered).items():
+        yield counted(count, f"filtered: {reason}")
+
+
+def last_lines(outcome: Outcome, *, go_on: str = "") -> Iterator[str]:
+    """What was not sent and why, and how it ended; a line may be empty.
+
+    Args:
+        outcome: of the replay.
+        go_on: the command that sends what was not reached.
+    """
+    if outcome.interrupted or outcome.failure or not outcome.finished:
+        why = f"were not reached: {go_on}" if go_on else "were not reached"
+    elif outcome.exact:
+        why = "are no longer there"
+    else:
+        why = "offsets hold no record (compaction, transaction markers)"
+    yield counted(outcome.left, why)
+    if outcome.interrupted and outcome.finished:
+        yield "Interrupted: what was on its way ended and is committed."
+    yield outcome.failure
 
 
 def counted(count: int, what: str) -> str:

@@ -10,7 +10,14 @@ from processor.operations.replays.ranges.forecast import Forecast, duration_s
 from processor.operations.replays.ranges.pinned import Pinned
 from processor.operations.replays.ranges.selection import Selection
 from processor.operations.replays.replaying import Outcome
-from processor.operations.replays.report import DRY_RUN, Report, by_name, counted
+from processor.operations.replays.report import (
+    DRY_RUN,
+    Report,
+    by_name,
+    counted,
+    filtered_lines,
+    last_lines,
+)
 from processor.settings import Settings
 
 NO_SELECTION = Selection()
@@ -99,12 +106,6 @@ def told(
         "failure": outcome.failure or None,
         "undecodable": chosen.undecodable,
     }
-    if outcome.interrupted or outcome.failure or not outcome.finished:
-        left = f"were not reached: processor replay run --resume {outcome.replay_id} --execute"
-    elif outcome.exact:
-        left = "are no longer there"
-    else:
-        left = "offsets hold no record (compaction, transaction markers)"
     lines = (
         f"Replay {outcome.replay_id}, consumer group {outcome.group_id}.",
         counted(outcome.before, "had ended before"),
@@ -113,20 +114,13 @@ def told(
             counted(count, f"failed: {code}; in {', '.join(letters)}")
             for code, count in by_name(outcome.failed).items()
         ),
-        *(
-            counted(count, f"filtered: {reason}")
-            for reason, count in by_name(outcome.filtered).items()
-        ),
+        *filtered_lines(outcome),
         *(
             counted(count, f"not sent to {target}: stale, a later record of the key is there")
             for target, count in stale.items()
         ),
         counted(outcome.stale, "of them had no other target"),
-        counted(outcome.left, left),
-        "Interrupted: what was on its way ended and is committed."
-        if outcome.interrupted and outcome.finished
-        else "",
-        outcome.failure,
+        *last_lines(outcome, go_on=f"processor replay run --resume {outcome.replay_id} --execute"),
         _undecodable(chosen),
     )
     return Report(document, tuple(filter(None, lines)), outcome.status)
