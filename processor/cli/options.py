@@ -1,4 +1,4 @@
-"""What the commands about dead letters and replays share: options, a progress bar, a report."""
+"""What several commands share: groups of options, a progress bar, a report."""
 
 import functools
 import inspect

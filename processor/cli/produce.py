@@ -5,11 +5,12 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from processor.cli.app import Config, Json, open_settings
+from processor.cli.options import progress_bar
 from processor.cli.output import console, json_line, safe
 from processor.errors import Misconfigured
 from processor.settings import KafkaSettings, SchemaRegistrySettings, SchemasSettings
@@ -85,10 +86,8 @@ def produce(
     samples = read_samples(files)
     schema_ids: dict[str, int] = {}
     encode = _encoder(samples, use, topic, schema_ids, value_format=value_format)
-    with _Bar(len(samples)) as bar:
-        done = send(
-            samples, encode, use.kafka, topic=topic, key_field=key_field, progress=bar.advance
-        )
+    with progress_bar("Sending", len(samples)) as bar:
+        done = send(samples, encode, use.kafka, topic=topic, key_field=key_field, progress=bar.show)
     done.schema_ids = schema_ids
     _report(done, json=json)
     if done.failed:
@@ -150,35 +149,6 @@ def _encoder(
 
     schema_ids |= asyncio.run(registered())
     return partial(as_confluent, folder=folder, schema_ids=schema_ids)
-
-
-class _Bar:
-    """A progress bar on a terminal, and nothing elsewhere."""
-
-    def __init__(self, total: int) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-        out = console(stderr=True)
-        self._progress = Progress(
-            TextColumn("Sending"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            console=out,
-            disable=not out.is_terminal,
-            transient=True,
-        )
-        self._task = self._progress.add_task("Sending", total=total)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def advance(self, done: int) -> None:
-        """Show how many records have an answer."""
-        self._progress.update(self._task, completed=done)
 
 
 def _report(done: "Produced", *, json: bool) -> None:
