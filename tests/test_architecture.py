@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "confluent_kafka": ("kafka", "operations", "local", "demo"),
     "fastavro": ("schemas",),
     "fastjsonschema": ("simulator",),
-    "httpx": ("experience_platform", "schemas/registry", "operations", "local", "demo", "cli"),
+    "httpx": ("experience_platform", "schemas/registry", "operations", "local", "demo"),
     "jinja2": ("admin",),
     "jsonschema_rs": ("experience_platform",),
     "lark": ("mapping",),
@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "opentelemetry": ("telemetry",),
     "orjson": ANYWHERE,
     "phonenumbers": ("experience_platform",),
-    "prometheus_client": ("telemetry", "connector", "admin", "demo"),
+    "prometheus_client": ("telemetry", "connector", "admin"),
     "pydantic": ("settings", "operations", "admin/connect/plugins", "simulator"),
     "pydantic_core": ("settings",),
     "pydantic_settings": ("settings",),
@@ -162,6 +162,23 @@ def test_a_library_is_imported_only_where_its_job_is(path: Path) -> None:
     }
 
     assert not strays
+
+
+def test_nothing_is_allowed_that_nobody_does() -> None:
+    imported = {
+        (name.partition(".")[0], path.relative_to(PACKAGE).as_posix())
+        for path in MODULES
+        for name in imports_of(path)
+    }
+
+    unused = {
+        (library, place)
+        for library, places in MAY_IMPORT.items()
+        for place in places
+        if not any(one == library and where.startswith(place) for one, where in imported)
+    }
+
+    assert not unused
 
 
 @by_path
