@@ -75,6 +75,31 @@ class _Sent:
     opaque: bool = False
 
 
+async def register_events(
+    folder: SchemaFolder, settings: SchemaRegistrySettings, topic: str
+) -> dict[str, int]:
+    """Register every event's schema under its subject for a topic.
+
+    Returns:
+        By event name, the schema's id.
+
+    Raises:
+        TryAgain: the registry is away.
+        Misconfigured: it refuses us, or a schema.
+    """
+    registry = SchemaRegistry(settings)
+    strategy = settings.subject_name_strategy
+    try:
+        return {
+            name: await registry.register(
+                subject_name(strategy, topic, event.parsed.name), event.avro
+            )
+            for name, event in folder.events.items()
+        }
+    finally:
+        await registry.aclose()
+
+
 class Topic:
     """One topic of Capillary events, in Confluent framing.
 
@@ -96,7 +121,7 @@ class Topic:
         Raises:
             TryAgain: the broker or the registry does not take them.
         """
-        self._ids = asyncio.run(self._register())
+        self._ids = asyncio.run(register_events(self._folder, self._registry, self._name))
         expected = Expected()
         sent = self._mixed(good, expected)
         producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 20})
@@ -108,19 +133,6 @@ class Topic:
         if left:
             raise TryAgain(f"Kafka did not take {left} of the demo's records.", reason="kafka")
         return expected
-
-    async def _register(self) -> dict[str, int]:
-        registry = SchemaRegistry(self._registry)
-        strategy = self._registry.subject_name_strategy
-        try:
-            return {
-                name: await registry.register(
-                    subject_name(strategy, self._name, event.parsed.name), event.avro
-                )
-                for name, event in self._folder.events.items()
-            }
-        finally:
-            await registry.aclose()
 
     def _mixed(self, good: int, expected: Expected) -> Iterable[_Sent]:
         bad = list(self._bad(expected))

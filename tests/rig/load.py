@@ -14,12 +14,12 @@ import orjson
 from confluent_kafka import KafkaError, Message, Producer
 
 from processor.demo.events import FEEDS, SampleEvents
+from processor.demo.topic import register_events
 from processor.errors import TryAgain
 from processor.local.broker import NO_LOGS
 from processor.record import Headers, Record
 from processor.schemas import wire
 from processor.schemas.folder import SchemaFolder
-from processor.schemas.registry import SchemaRegistry
 from processor.settings import SchemaRegistrySettings, SchemasSettings
 from tests.rig.history import Produced
 
@@ -85,7 +85,10 @@ class Events:
         self._random = random.Random(seed)
         self._events = SampleEvents(seed, customers)
         self._folder = SchemaFolder.load(SchemasSettings())
-        self._ids = asyncio.run(self._register(registry_url, topic)) if registry_url else {}
+        self._ids: dict[str, int] = {}
+        if registry_url:
+            registry = SchemaRegistrySettings(url=registry_url)
+            self._ids = asyncio.run(register_events(self._folder, registry, topic))
         self._bad_share = bad_share
         self._number = 0
         self._bad: list[Callable[[], Draft]] = [
@@ -122,16 +125,6 @@ class Events:
         name = event["eventName"]
         schema = self._folder.events[name].parsed
         return wire.confluent(self._ids[name], schema.write(schema.from_json(event)))
-
-    async def _register(self, url: str, topic: str) -> dict[str, int]:
-        registry = SchemaRegistry(SchemaRegistrySettings(url=url))
-        try:
-            return {
-                name: await registry.register(f"{topic}-{event.parsed.name}", event.avro)
-                for name, event in self._folder.events.items()
-            }
-        finally:
-            await registry.aclose()
 
     def _own_key(self) -> bytes:
         """Later records of its key may have to wait with a record: so it is alone."""
