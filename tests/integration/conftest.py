@@ -26,14 +26,21 @@ from confluent_kafka.admin import (
 )
 
 from processor.demo.events import FEEDS, SampleEvents
+from processor.demo.topic import register_events
 from processor.local import broker as brokers
 from processor.local import registry as registries
 from processor.local.broker import Broker, BrokerFiles
-from processor.local.programs import ConnectorProcess, SimulatorProcess, toml
+from processor.local.process import Process
+from processor.local.programs import (
+    ConnectorProcess,
+    SimulatorProcess,
+    clean_environment,
+    processor_command,
+    toml,
+)
 from processor.local.registry import Registry, RegistryFiles
 from processor.schemas import wire
 from processor.schemas.folder import SchemaFolder
-from processor.schemas.registry import SchemaRegistry
 from processor.settings import SchemaRegistrySettings, SchemasSettings
 from tests.faults.tally import Tally, tally
 from tests.integration.feeding import Load
@@ -297,17 +304,8 @@ class Capillary:
     def __init__(self, registry_url: str, topic: str) -> None:
         self.events = SampleEvents()
         self._folder = SchemaFolder.load(SchemasSettings())
-        self._ids = asyncio.run(self._register(registry_url, topic))
-
-    async def _register(self, url: str, topic: str) -> dict[str, int]:
-        registry = SchemaRegistry(SchemaRegistrySettings(url=url))
-        try:
-            return {
-                name: await registry.register(f"{topic}-{event.parsed.name}", event.avro)
-                for name, event in self._folder.events.items()
-            }
-        finally:
-            await registry.aclose()
+        registry = SchemaRegistrySettings(url=registry_url)
+        self._ids = asyncio.run(register_events(self._folder, registry, topic))
 
     def record(self, event: Mapping[str, Any]) -> dict[str, bytes]:
         """Key and value of one event, for ``produce``."""
@@ -500,6 +498,68 @@ def as_alice(
         return made
 
     return tables
+
+
+@pytest.fixture
+def settings(connector_settings: Callable[..., dict[str, Any]], topic: str) -> dict[str, Any]:
+    """Settings of a connector for `topic`; a test may change them, a file may have its own."""
+    return connector_settings(topic)
+
+
+@pytest.fixture
+def config(settings: dict[str, Any], tmp_path: Path) -> Callable[[], Path]:
+    """``config()``: the settings as they are now, in a file."""
+
+    def write() -> Path:
+        path = tmp_path / "processor.toml"
+        path.write_text(toml(settings))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def started(
+    tmp_path: Path, config: Callable[[], Path], canary: Any
+) -> Iterator[Callable[..., Process]]:
+    """``started("dlq", "replay", …)``: a command, with --json, that runs while the test goes on."""
+    numbers = itertools.count(1)
+    with contextlib.ExitStack() as running:
+
+        def start(*arguments: str) -> Process:
+            process = Process(
+                "The command",
+                processor_command(*arguments, "--json", "--config", str(config())),
+                log=tmp_path / f"command-{next(numbers)}.log",
+                environment=clean_environment(),
+                directory=tmp_path,
+            )
+            running.callback(process.close)
+            return process
+
+        yield start
+
+
+@pytest.fixture
+def dead(
+    connector: MakeConnector, settings: dict[str, Any], eventually: Any, topic: str, produce: Any
+) -> Callable[..., None]:
+    """``dead(records, letters)``: run the connector until so many of these are dead letters."""
+
+    def run(records: Sequence[Any], letters: int) -> None:
+        produce(topic, records)
+        running = connector(settings)
+        eventually(
+            lambda: (
+                running.metric("processor_records_in_flight") == 0
+                and running.metric("processor_records_consumed_total") >= len(records)
+            ),
+            timeout_s=90,
+        )
+        assert running.metric("processor_records_dead_lettered_total") == letters
+        assert running.stop() == 0
+
+    return run
 
 
 @pytest.fixture

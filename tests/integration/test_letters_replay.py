@@ -1,25 +1,21 @@
 """Dead letters replayed on real parts: foretold, sent once, never over newer news, resumable."""
 
-import contextlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from processor.kafka.state import StateTopic
-from processor.local.process import Process
-from processor.local.programs import clean_environment, processor_command, toml
 from processor.operations.replays.letters.plan_file import load
 from processor.operations.replays.records import read_replays
 from processor.operations.resolutions.resolutions import Resolutions
 from processor.record import TopicPartition
 from processor.schemas.folder import builtin_directory
-from processor.settings import Settings
+from tests.integration.replays import header, of_customer, state_of
 
 CUSTOMERS = 800_000
 REFUSED = 900_000
@@ -33,18 +29,6 @@ def settings(connector_settings: Callable[..., dict[str, Any]], topic: str) -> d
 
 
 @pytest.fixture
-def config(settings: dict[str, Any], tmp_path: Path) -> Callable[[], Path]:
-    """``config()``: the settings as they are now, in a file."""
-
-    def write() -> Path:
-        path = tmp_path / "processor.toml"
-        path.write_text(toml(settings))
-        return path
-
-    return write
-
-
-@pytest.fixture
 def dlq(run_cli: Any, config: Any) -> Callable[..., dict[str, Any]]:
     """``dlq("replay", …, status=0)``: the JSON object that it prints."""
 
@@ -53,48 +37,6 @@ def dlq(run_cli: Any, config: Any) -> Callable[..., dict[str, Any]]:
         assert ran.status == status, ran.stdout + ran.stderr
         (document,) = [json.loads(line) for line in ran.stdout.splitlines()]
         return {**document, "stderr": ran.stderr}
-
-    return run
-
-
-@pytest.fixture
-def started(tmp_path: Path, config: Any, canary: Any) -> Iterator[Callable[..., Process]]:
-    """``started("replay", …)``: a command of ``processor dlq`` that runs while the test goes on."""
-    with contextlib.ExitStack() as running:
-
-        def start(*arguments: str) -> Process:
-            number = len(list(tmp_path.glob("replay-*.log")))
-            process = Process(
-                "The replay",
-                processor_command("dlq", *arguments, "--json", "--config", str(config())),
-                log=tmp_path / f"replay-{number}.log",
-                environment=clean_environment(),
-                directory=tmp_path,
-            )
-            running.callback(process.close)
-            return process
-
-        yield start
-
-
-@pytest.fixture
-def dead(
-    connector: Any, settings: dict[str, Any], eventually: Any, topic: str, produce: Any
-) -> Callable[..., None]:
-    """``dead(records, letters)``: run the connector until so many of these are dead letters."""
-
-    def run(records: list[Any], letters: int) -> None:
-        produce(topic, records)
-        running = connector(settings)
-        eventually(
-            lambda: (
-                running.metric("processor_records_in_flight") == 0
-                and running.metric("processor_records_consumed_total") >= len(records)
-            ),
-            timeout_s=90,
-        )
-        assert running.metric("processor_records_dead_lettered_total") == letters
-        assert running.stop() == 0
 
     return run
 
@@ -125,13 +67,6 @@ def resolutions(settings: dict[str, Any]) -> Callable[[], Resolutions]:
     return lambda: Resolutions(state_of(settings).values(), {})
 
 
-def of_customer(capillary: Any, name: str, customer: int, **data: Any) -> dict[str, Any]:
-    event: dict[str, Any] = capillary.events.of(name)
-    event["data"]["customerIdentifiers"] = {"customerId": customer}
-    event["data"] |= data
-    return event
-
-
 def refusing(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
@@ -141,10 +76,6 @@ def refusing(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "match": {"event_id": [event["eventId"] for event in events]},
         }
     ]
-
-
-def header(message: Any, name: str) -> str:
-    return str(next(v.decode() for key, v in reversed(message.headers()) if key == name))
 
 
 def place(message: Any) -> tuple[int, int]:
@@ -284,7 +215,7 @@ def test_one_that_was_killed_is_resumed_and_each_letter_has_its_end(
     plan = tmp_path / "plan.json"
     dlq("replay", "--plan", plan)
     for number in (15, 45):
-        process = started("replay", "--plan", str(plan), "--execute")
+        process = started("dlq", "replay", "--plan", str(plan), "--execute")
         eventually(lambda n=number: len(simulator.accepted("event")) >= n, timeout_s=90)
         process.kill()
     killed = {row["_id"] for row in simulator.accepted("event")}
@@ -326,7 +257,7 @@ def test_two_people_who_replay_the_same_letters_do_it_once(
     )
     before = len(simulator.accepted())
 
-    both = [started("replay", "--execute") for _ in range(2)]
+    both = [started("dlq", "replay", "--execute") for _ in range(2)]
     # One sends, and is kept waiting; the other finds that there is nothing left for it.
     eventually(lambda: any(not process.running for process in both), timeout_s=60)
     assert len(simulator.accepted()) == before
@@ -456,10 +387,6 @@ def test_a_plan_of_others_or_of_a_topic_that_is_no_more_is_refused(
     assert "was deleted" in refused("--execute")
     dlq("replay", "--plan", path, "--force")
     assert simulator.received() == []
-
-
-def state_of(settings: dict[str, Any]) -> dict[str, Any]:
-    return dict(StateTopic(Settings.model_validate(settings), "test").read())
 
 
 def replays(settings: dict[str, Any]) -> list[str]:

@@ -1,18 +1,15 @@
 """Replays on a real broker: what had failed is sent again, and nothing else is touched."""
 
-import contextlib
 import json
 import shutil
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from processor.local.process import Process
-from processor.local.programs import clean_environment, processor_command, toml
 from processor.schemas.folder import builtin_directory
+from tests.integration.replays import header
 
 REFUSED_CUSTOMER = 900_002
 REFUSE = {
@@ -20,63 +17,6 @@ REFUSE = {
     "match": {"identity": f"CapillaryCustomerId:{REFUSED_CUSTOMER}"},
     "refuse": {"status": 400, "message": "no"},
 }
-
-
-@pytest.fixture
-def settings(connector_settings: Callable[..., dict[str, Any]], topic: str) -> dict[str, Any]:
-    return connector_settings(topic)
-
-
-@pytest.fixture
-def config(settings: dict[str, Any], tmp_path: Path) -> Callable[[], Path]:
-    """``config()``: the settings as they are now, in a file."""
-
-    def write() -> Path:
-        path = tmp_path / "processor.toml"
-        path.write_text(toml(settings))
-        return path
-
-    return write
-
-
-@pytest.fixture
-def started(tmp_path: Path, canary: Any) -> Iterator[Callable[..., Process]]:
-    """``started("dlq", "replay", …)``: a command that runs while the test goes on."""
-    with contextlib.ExitStack() as running:
-
-        def start(*arguments: Any) -> Process:
-            process = Process(
-                "The replay",
-                processor_command(*map(str, arguments)),
-                log=tmp_path / "replay.log",
-                environment=clean_environment(),
-                directory=tmp_path,
-            )
-            running.callback(process.close)
-            return process
-
-        yield start
-
-
-@pytest.fixture
-def dead(
-    connector: Any, settings: dict[str, Any], eventually: Any, topic: str, produce: Any
-) -> Callable[..., None]:
-    """``dead(records, letters)``: run the connector until so many of these are dead letters."""
-
-    def run(records: list[Any], letters: int) -> None:
-        produce(topic, records)
-        running = connector(settings)
-        eventually(
-            lambda: (
-                running.metric("processor_records_dead_lettered_total") == letters
-                and running.metric("processor_records_in_flight") == 0
-                and running.metric("processor_records_consumed_total") == len(records)
-            )
-        )
-        assert running.stop() == 0
-
-    return run
 
 
 def said(ran: Any, status: int = 0) -> dict[str, Any]:
@@ -90,11 +30,6 @@ def refused_events(capillary: Any, count: int) -> list[Any]:
     for event in events:
         event["data"]["customerIdentifiers"] = {"customerId": REFUSED_CUSTOMER}
     return events
-
-
-def header(message: Any, name: str) -> str | None:
-    values = [value for key, value in message.headers() if key == name]
-    return values[-1].decode() if values else None
 
 
 def test_what_a_mended_mapping_cures_is_predicted_and_then_delivered(
@@ -236,17 +171,14 @@ def test_a_range_can_be_narrowed_to_keys_and_fields(
 
 
 def test_an_interrupt_drains_and_commits_what_was_sent(
-    topic: str, config: Any, settings: dict[str, Any], capillary: Any, started: Any, produce: Any,
+    topic: str, settings: dict[str, Any], capillary: Any, started: Any, produce: Any,
     simulator: Any, eventually: Any, offsets_of: Any,
 ) -> None:  # fmt: skip
     settings["delivery"] |= {"batch_max_records": 10, "max_in_flight": 2}
     events = [capillary.events.of("transactionAdded") for _ in range(2_000)]
     produce(topic, [capillary.record(event) for event in events], partition=0)
     simulator.faults([{"scope": "batch", "latency_ms": 100, "count": "until_reset"}])
-    process = started(
-        "replay", "run", "--topic", topic, "--from-earliest", "--execute", "--json",
-        "--config", config(),
-    )  # fmt: skip
+    process = started("replay", "run", "--topic", topic, "--from-earliest", "--execute")
     eventually(lambda: len(simulator.accepted()) >= 20)
 
     process.signal(signal.SIGINT)
@@ -272,7 +204,7 @@ def test_a_killed_replay_is_made_up_for_by_the_next(
     live = offsets_of(f"connect-{settings['name']}")
     simulator.reset()
     simulator.faults([{"scope": "batch", "latency_ms": 50, "count": "until_reset"}])
-    process = started("dlq", "replay", "--execute", "--allow-stale", "--config", config())
+    process = started("dlq", "replay", "--execute", "--allow-stale")
     eventually(lambda: len(simulator.accepted("event")) >= 10)
 
     process.kill()

@@ -13,25 +13,9 @@ import pytest
 from processor.experience_platform.enrich import fresh_id
 from processor.local.process import Process
 from processor.local.programs import clean_environment, processor_command, toml
+from tests.integration.replays import header, of_customer
 
 CUSTOMER = 700_000
-
-
-@pytest.fixture
-def settings(connector_settings: Callable[..., dict[str, Any]], topic: str) -> dict[str, Any]:
-    return connector_settings(topic)
-
-
-@pytest.fixture
-def config(settings: dict[str, Any], tmp_path: Path) -> Callable[[], Path]:
-    """``config()``: the settings as they are now, in a file."""
-
-    def write() -> Path:
-        path = tmp_path / "processor.toml"
-        path.write_text(toml(settings))
-        return path
-
-    return write
 
 
 @pytest.fixture
@@ -47,13 +31,6 @@ def replay(run_cli: Any, config: Any) -> Callable[..., dict[str, Any]]:
     return run
 
 
-def of_customer(capillary: Any, name: str, customer: int, **data: Any) -> dict[str, Any]:
-    event: dict[str, Any] = capillary.events.of(name)
-    event["data"]["customerIdentifiers"] = {"customerId": customer}
-    event["data"] |= data
-    return event
-
-
 def balance(capillary: Any, customer: int, points: float) -> dict[str, Any]:
     return of_customer(capillary, "pointsIssued", customer, programCurrentPoints=points)
 
@@ -64,11 +41,6 @@ def balances(simulator: Any) -> dict[str, float]:
         row["identity"].partition(":")[2]: row["message"]["body"]["xdmEntity"]["loyalty"]["points"]
         for row in simulator.accepted("loyalty")
     }
-
-
-def header(message: Any, name: str) -> str | None:
-    values = [value for key, value in message.headers() if key == name]
-    return values[-1].decode() if values else None
 
 
 def test_what_is_planned_of_a_range_comes_true(

@@ -1,21 +1,15 @@
 """Replays of ranges that are killed, gone on with, cancelled, and run beside the live connector."""
 
-import contextlib
 import json
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions
 
-from processor.kafka.state import StateTopic
 from processor.local.broker import BrokerFiles
-from processor.local.process import Process
-from processor.local.programs import clean_environment, processor_command, toml
-from processor.settings import Settings
+from tests.integration.replays import state_of
 
 CUSTOMER = 600_000
 PACED = ("--rate", "10")
@@ -30,56 +24,16 @@ def settings(connector_settings: Callable[..., dict[str, Any]], topic: str) -> d
 
 
 @pytest.fixture
-def config(settings: dict[str, Any], tmp_path: Path) -> Path:
-    path = tmp_path / "processor.toml"
-    path.write_text(toml(settings))
-    return path
-
-
-@pytest.fixture
-def offsets_of(broker: Any) -> Callable[[str], dict[tuple[str, int], int]]:
-    """``offsets_of(group)``: what a group has committed."""
-
-    def ask(group: str) -> dict[tuple[str, int], int]:
-        admin = broker.admin()
-        wanted = [ConsumerGroupTopicPartitions(group)]
-        found = admin.list_consumer_group_offsets(wanted)[group].result().topic_partitions
-        return {(p.topic, p.partition): p.offset for p in found}
-
-    return ask
-
-
-@pytest.fixture
-def replay(run_cli: Any, config: Path) -> Callable[..., Any]:
+def replay(run_cli: Any, config: Any) -> Callable[..., Any]:
     """``replay("show", id, status=0)``: the JSON objects that it prints; of one, itself."""
 
     def run(*arguments: str, status: int = 0) -> Any:
-        ran = run_cli("replay", *arguments, "--json", "--config", config)
+        ran = run_cli("replay", *arguments, "--json", "--config", config())
         assert ran.status == status, ran.stdout + ran.stderr
         rows = [json.loads(line) for line in ran.stdout.splitlines()]
         return rows if arguments[0] == "list" else rows[0]
 
     return run
-
-
-@pytest.fixture
-def started(tmp_path: Path, config: Path, canary: Any) -> Iterator[Callable[..., Process]]:
-    """``started("run", …)``: a command of ``processor replay`` while the test goes on."""
-    with contextlib.ExitStack() as running:
-
-        def start(*arguments: str) -> Process:
-            number = len(list(tmp_path.glob("replay-*.log")))
-            process = Process(
-                "The replay",
-                processor_command("replay", *arguments, "--json", "--config", str(config)),
-                log=tmp_path / f"replay-{number}.log",
-                environment=clean_environment(),
-                directory=tmp_path,
-            )
-            running.callback(process.close)
-            return process
-
-        yield start
 
 
 @pytest.fixture
@@ -96,22 +50,20 @@ def sales(capillary: Any, produce: Any, topic: str) -> Callable[[int], list[dict
     return make
 
 
-def state_of(settings: dict[str, Any]) -> dict[str, Any]:
-    return dict(StateTopic(Settings.model_validate(settings), "test").read())
-
-
 def ids_of(simulator: Any) -> list[str]:
     return [row["_id"] for row in simulator.accepted()]
 
 
 def test_a_killed_replay_is_gone_on_with_where_it_was(
-    topic: str, settings: dict[str, Any], replay: Any, run_cli: Any, config: Path, started: Any,
+    topic: str, settings: dict[str, Any], replay: Any, run_cli: Any, config: Any, started: Any,
     sales: Any, simulator: Any, eventually: Any, offsets_of: Any,
 ) -> None:  # fmt: skip
     events = sales(300)
     chosen = [e for n, e in enumerate(events) if n % 10 < 7]
     keys = [option for n in range(7) for option in ("--key", str(CUSTOMER + n))]
-    process = started("run", "--topic", topic, "--from-earliest", *keys, *PACED, "--execute")
+    process = started(
+        "replay", "run", "--topic", topic, "--from-earliest", *keys, *PACED, "--execute"
+    )
     eventually(lambda: len(simulator.accepted()) >= 30)
 
     (before,) = replay("list")
@@ -122,7 +74,7 @@ def test_a_killed_replay_is_gone_on_with_where_it_was(
     shown = replay("show", killed["replay_id"])
     done = replay("run", "--resume", killed["replay_id"], "--rate", "1000", "--execute")
     after = replay("show", killed["replay_id"])
-    again = run_cli("replay", "run", "--resume", killed["replay_id"], "--config", config)
+    again = run_cli("replay", "run", "--resume", killed["replay_id"], "--config", config())
 
     assert (before["status"], killed["status"]) == ("running", "interrupted")
     assert killed["chosen"] == len(chosen) == 210
@@ -145,18 +97,18 @@ def test_a_killed_replay_is_gone_on_with_where_it_was(
 
 
 def test_one_that_runs_is_cancelled_within_seconds_and_stays_so(
-    topic: str, replay: Any, run_cli: Any, config: Path, started: Any, sales: Any, simulator: Any,
+    topic: str, replay: Any, run_cli: Any, config: Any, started: Any, sales: Any, simulator: Any,
     eventually: Any, offsets_of: Any,
 ) -> None:  # fmt: skip
     sales(3_000)
     # What one poll brought is in flight, and has to end within the drain's time.
     paced = ("--rate", "50")
-    process = started("run", "--topic", topic, "--from-earliest", *paced, "--execute")
+    process = started("replay", "run", "--topic", topic, "--from-earliest", *paced, "--execute")
     eventually(lambda: len(simulator.accepted()) >= 20)
     (running,) = replay("list")
     name = running["replay_id"]
 
-    taken = run_cli("replay", "run", "--resume", name, "--execute", "--config", config)
+    taken = run_cli("replay", "run", "--resume", name, "--execute", "--config", config())
     dry = replay("cancel", name)
     assert process.running
     cancelled = replay("cancel", name, "--execute")
@@ -176,7 +128,7 @@ def test_one_that_runs_is_cancelled_within_seconds_and_stays_so(
     assert shown["counts"]["delivered"] == done["delivered"] == shown["ended"]
     assert "@" in shown["cancelled_by"]
     for command in (("run", "--resume", name), ("cancel", name)):
-        refused = run_cli("replay", *command, "--execute", "--config", config)
+        refused = run_cli("replay", *command, "--execute", "--config", config())
         assert refused.status == 2
         assert "cancelled" in refused.stderr
 
@@ -187,7 +139,9 @@ def test_one_that_was_killed_is_cancelled_by_a_mark(
 ) -> None:  # fmt: skip
     sales(200)
     where = ("--where", "eventName=transactionAdded")
-    process = started("run", "--topic", topic, "--from-earliest", *where, *PACED, "--execute")
+    process = started(
+        "replay", "run", "--topic", topic, "--from-earliest", *where, *PACED, "--execute"
+    )
     eventually(lambda: len(simulator.accepted()) >= 10)
     process.signal(signal.SIGKILL)
     process.wait(30)
@@ -210,7 +164,7 @@ def test_a_replay_beside_the_live_connector_touches_none_of_its_offsets(
     live = connector(settings)
     eventually(lambda: sum(offsets_of(group).values()) == 120)
     before = offsets_of(group)
-    process = started("run", "--topic", topic, "--from-earliest", *PACED, "--execute")
+    process = started("replay", "run", "--topic", topic, "--from-earliest", *PACED, "--execute")
     eventually(lambda: len(simulator.accepted()) >= 130)
 
     during = offsets_of(group)
