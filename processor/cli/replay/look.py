@@ -3,13 +3,18 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from processor.cli.app import Config, Json, open_settings
 from processor.cli.options import print_report, say
-from processor.cli.output import console, json_line, safe
+from processor.cli.output import console, json_line, safe, tab_line
 
 if TYPE_CHECKING:
     from processor.operations.replays.look import Seen
+
+
+COLUMNS = ("Replay", "Of", "Status", "Delivered", "Chosen", "Begun by", "At")
+"""What is printed of each replay, in the order of `_cells`."""
 
 
 def register(replay: typer.Typer) -> None:
@@ -55,23 +60,37 @@ def show_replay(
 
 
 def _print(found: "list[Seen]") -> None:
+    """A table on a terminal, ids whole at any width; elsewhere a line each, with tabs."""
+    if not found:
+        return
+    out = console()
+    if not out.is_terminal:
+        tab_line(name.upper().replace(" ", "_") for name in COLUMNS)
+        for one in found:
+            tab_line(_cells(one))
+        return
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("Replay", "Of", "Status", "Delivered", "Chosen", "Begun by", "At"):
-        table.add_column(name, no_wrap=True)
+    table.add_column("Replay", no_wrap=True)
+    table.add_column("What", overflow="fold", ratio=1)
     for one in found:
-        base = one.base
-        cells = (
-            base.id,
-            base.kind.value,
-            one.status.value,
-            base.counts.get("delivered", 0),
-            base.chosen,
-            base.by,
-            base.created,
-        )
-        table.add_row(*map(safe, cells))
-    if found:
-        console().print(table)
+        replay_id, kind, status, delivered, chosen, by, created = _cells(one)
+        said = f"{status}: {delivered} delivered of {chosen} {kind}"
+        story = [safe(said), safe(f"begun by {by} at {created}", "dim")]
+        table.add_row(safe(replay_id), Text("\n").join(story))
+    out.print(table)
+
+
+def _cells(one: "Seen") -> tuple[object, ...]:
+    base = one.base
+    return (
+        base.id,
+        base.kind.value,
+        one.status.value,
+        base.counts.get("delivered", 0),
+        base.chosen,
+        base.by,
+        base.created,
+    )

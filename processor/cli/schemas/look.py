@@ -109,8 +109,8 @@ def _print_rows(headings: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> N
             tab_line(cell or None for cell in row)
         return
     table = Table(box=box.SIMPLE_HEAD)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
+    for column, heading in enumerate(headings):
+        table.add_column(heading, overflow="fold", no_wrap=column == 0)
     for row in rows:
         table.add_row(*(safe(cell) for cell in row))
     out.print(table)
