@@ -1,4 +1,7 @@
-"""The command line: one file per command group, and the one place that catches what went wrong."""
+"""The command line: one file per command group, and the one place that catches what went wrong.
+
+What takes time to import is imported in there, where Ctrl-C is an interruption and no traceback.
+"""
 
 import os
 import resource
@@ -10,8 +13,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from processor.errors import Misconfigured, ProcessorError
-from processor.settings.masking import printable
-from processor.telemetry.logs import redact
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -69,6 +70,9 @@ def explain(raised: Exception, *, debug: bool) -> int:
         raised: what ended the command.
         debug: with the traceback.
     """
+    from processor.settings.masking import printable
+    from processor.telemetry.logs import redact
+
     error = _cause(raised)
     if debug:
         _say(redact("".join(traceback.format_exception(raised))).rstrip())

@@ -166,6 +166,28 @@ def test_an_interrupt_exits_with_130(program: Command, tmp_path: Path) -> None:
     assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "")
 
 
+def test_an_interrupt_while_it_still_imports_is_no_traceback() -> None:
+    code = (
+        "import os, signal, sys\n"
+        "class Interrupts:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'processor.settings':\n"
+        "            sys.meta_path.remove(self)\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupts())\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.argv = ['processor', '--version']\n"
+        "from processor.cli import main\n"
+        "main()\n"
+    )
+
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "")
+
+
 def test_a_reader_that_leaves_is_no_traceback(settings_file: Path) -> None:
     ran = subprocess.run(
         ["bash", "-c", '"$0" -m processor --help | true; echo "${PIPESTATUS[0]}"', sys.executable],
