@@ -240,16 +240,16 @@ async def replay(
     Raises:
         Misconfigured: a schema or mapping set is wrong, before anything is read.
     """
-    running = _Replay(
-        settings if rate is None else with_rate(settings, rate),
-        chosen,
-        replay_id,
-        way,
-        companion or Alone(),
-    )
-    running.outcome.exact = exact
-    running.outcome.before = way.before
-    with _stopped_by_signals(running, aborted):
+    with _stopped_by_signals(lambda: running, aborted):
+        running = _Replay(
+            settings if rate is None else with_rate(settings, rate),
+            chosen,
+            replay_id,
+            way,
+            companion or Alone(),
+        )
+        running.outcome.exact = exact
+        running.outcome.before = way.before
         return await running.run(report)
 
 
@@ -362,12 +362,20 @@ def _ahead_bytes(delivery: DeliverySettings) -> int:
 
 
 @contextmanager
-def _stopped_by_signals(running: _Replay, aborted: Callable[[], None]) -> Iterator[None]:
-    """Let the first signal stop a replay, and the second end the process."""
+def _stopped_by_signals(
+    running: Callable[[], _Replay], aborted: Callable[[], None]
+) -> Iterator[None]:
+    """Let the first signal stop a replay, and the second end the process.
+
+    Args:
+        running: the replay. The loop asks for it when it next has its turn, so a signal that comes
+            while the replay is built stops it as soon as it begins.
+        aborted: called just before the process ends.
+    """
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
-        if running.stop():
+        if running().stop():
             aborted()
             os._exit(EXIT_INTERRUPTED)
         log.warning("Stopping: what is on its way may end; once more to stop at once.")

@@ -1,5 +1,8 @@
 """What is said of a replay, and the status it ends with."""
 
+import asyncio
+import os
+import signal
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +12,8 @@ import pytest
 from processor.connector.ledger import DELIVERED, DeadLettered, LeftOut
 from processor.connector.passage import Passage
 from processor.errors import Code, FilterReason, Misconfigured
+from processor.operations.chosen import Chosen
+from processor.operations.replays import replaying
 from processor.operations.replays.letters.run import became_of, counts_of
 from processor.operations.replays.replaying import (
     SHARE,
@@ -161,3 +166,28 @@ def settings_with(**targets: Any) -> Settings:
             },
         }
     )
+
+
+async def test_a_signal_while_it_is_built_stops_it_as_one_that_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Interrupted:
+        def __init__(self, *_: Any) -> None:
+            self.outcome = outcome()
+            self.stopped = asyncio.Event()
+            os.kill(os.getpid(), signal.SIGINT)
+
+        def stop(self) -> bool:
+            self.outcome.interrupted = True
+            self.stopped.set()
+            return False
+
+        async def run(self, _report: Any) -> Outcome:
+            await asyncio.wait_for(self.stopped.wait(), 30)
+            return self.outcome
+
+    monkeypatch.setattr(replaying, "_Replay", Interrupted)
+
+    ended = await replaying.replay(settings_with(), Chosen({}), replay_id="r")
+
+    assert ended.status == 130
