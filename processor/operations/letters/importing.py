@@ -202,6 +202,8 @@ def read_line(line: bytes, topic: str | None = None) -> tuple[Record, Glance]:
         raise Broken("it is no JSON") from None
     if isinstance(document, dict) and isinstance(document.get("raw"), dict):
         document = document["raw"]
+    elif isinstance(document, dict) and "fingerprint" in document:
+        raise Broken("it was exported masked and does not hold the record's bytes")
     if not isinstance(document, dict) or "headers" not in document:
         raise Broken("it is no dead letter that was exported with --reveal")
     if not isinstance(document["headers"], list):

@@ -61,6 +61,7 @@ BROKEN: dict[str, bytes] = {
     "no JSON": b"{",
     "exported with --reveal": b'{"topic": "events.dlq", "value": {"bytes": 3}}',
     "no dead letter that was exported": b"[]",
+    "exported masked and does not hold": line(key="sha256:00112233 (9 bytes)", fingerprint="ab"),
     "headers is no list": line(headers="x"),
     "a header has no name": line(headers=[{"value": None}]),
     "topic is no name": line(topic="../x"),

@@ -50,7 +50,7 @@ class Purge:
         first = ", ".join(f"{p.topic}:{p.partition}:{p.offset}" for p in self.first_open)
         more = ", …" if self.open.total() > len(self.first_open) else ""
         lines = (
-            f"{self.letters} dead letters would be removed. {DRY_RUN}",
+            f"{self.letters} dead letters{self._where} would be removed. {DRY_RUN}",
             counted(self.open.total(), f"of them are open (--open-too): {first}{more}"),
             *kind_lines(self.open),
             counted(self.others, "more are other connectors' (--all-connectors)"),
@@ -85,8 +85,14 @@ class Purge:
         ends = {place: end for place, (_, end) in self.spans.items()}
         delete_before(self._settings.kafka, f"{self._settings.name}-purge", ends)
         tidy(self._state, self._known.resolutions, self._reader)
-        line = f"{self.letters} dead letters were removed from Kafka."
+        line = f"{self.letters} dead letters{self._where} were removed from Kafka."
         return Report({"execute": True, **self._document()}, (line,))
+
+    @property
+    def _where(self) -> str:
+        """The topics that they lie in, for whoever named the source topic; empty: none has any."""
+        topics = ", ".join(sorted({place.topic for place in self.spans}))
+        return f" of {topics}" if topics else ""
 
     def _document(self) -> dict[str, Any]:
         return {
