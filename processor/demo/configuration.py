@@ -55,6 +55,7 @@ client_secret_file = "{secret}"
 
 [experience_platform]
 endpoint = "{simulator_url}"
+platform_endpoint = "{simulator_url}"      # for `processor schemas fetch`
 org_id = "{ORG_ID}"
 tenant = "acme"
 {targets}

@@ -67,6 +67,7 @@ class XdmRegistry:
             key=f"{_KEY}.platform_endpoint",
             allow_http=platform.allow_http,
         )
+        self._host = origin.host
         self._base = str(origin).rstrip("/") + PATH
         self._sandbox = platform.sandbox_name
         self._headers = {
@@ -97,7 +98,7 @@ class XdmRegistry:
             self._client, request, timeout_s=_TIMEOUT_S, cap_bytes=ANSWER_CAP_BYTES
         )
         if isinstance(reply, NoReply):
-            raise _unreached(reply)
+            raise self._unreached(reply)
         if httpx.codes.is_success(reply.status):
             return _schema(reply, schema_id)
         raise self._refusal(reply, schema_id)
@@ -105,6 +106,13 @@ class XdmRegistry:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+    def _unreached(self, reply: NoReply) -> TryAgain | Misconfigured:
+        said = f"The Schema Registry API at {self._host} cannot be reached: {reply.why}."
+        mend = f"Check {_KEY}.platform_endpoint, ca_file and proxy."
+        if reply.kind in {"tls", "proxy"}:
+            return Misconfigured(said, mend=mend, reason=_REASON)
+        return TryAgain(f"{said} {mend}", reason=_REASON)
 
     def _refusal(self, reply: Reply, schema_id: str) -> Exception:
         """What an answer that is no success means; its own words may echo what was sent."""
@@ -155,13 +163,3 @@ def _schema(reply: Reply, schema_id: str) -> dict[str, Any]:
             reason=_REASON,
         )
     return dict(document)
-
-
-def _unreached(reply: NoReply) -> TryAgain | Misconfigured:
-    if reply.kind in {"tls", "proxy"}:
-        return Misconfigured(
-            f"The Schema Registry API cannot be reached: {reply.why}.",
-            mend=f"Check {_KEY}.platform_endpoint, ca_file and proxy.",
-            reason=_REASON,
-        )
-    return TryAgain(f"The Schema Registry API cannot be reached: {reply.why}.", reason=_REASON)
