@@ -70,8 +70,9 @@ def show_offsets(
         for document in found.documents():
             json_line(document)
         return
-    say(f"Group {found.group.name} is {found.group.state}.")
-    _table(_standing_rows(found), stderr=False)
+    say(_group(found))
+    if found.standings:
+        _table(_standing_rows(found), stderr=False)
     for standing in found.standings:
         if standing.ignored:
             say(f"{standing.partition}: the commit's metadata is ignored: {standing.ignored}.")
@@ -222,6 +223,14 @@ def _cost(reset: "Reset", verb: str) -> str:
         f"(by offsets; gaps in the log count), in {len(reset.to_do)} of {len(reset.changes)} "
         "partitions."
     )
+
+
+def _group(found: "Offsets") -> str:
+    """How the group is; ``dead`` is Kafka's word for one that there is not."""
+    group = found.group
+    if group.state == "dead":
+        return f"There is no consumer group {group.name}: no members, no committed offsets."
+    return f"Group {group.name} is {group.state}."
 
 
 def _standing_rows(found: "Offsets") -> Iterator[Sequence[Any]]:

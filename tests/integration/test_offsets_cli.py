@@ -365,7 +365,11 @@ def test_show_of_another_group(
     (row,) = rows(offsets("show", "--group", other.name, "--json"))
 
     assert (row["group"], row["partition"], row["committed_offset"]) == (other.name, 1, 0)
-    assert rows(offsets("show", "--group", fresh_name("nobody"), "--json")) == []
+    nobody = fresh_name("nobody")
+    assert rows(offsets("show", "--group", nobody, "--json")) == []
+    told = offsets("show", "--group", nobody)
+    assert (told.stdout, told.status) == ("", 0)
+    assert f"There is no consumer group {nobody}" in told.stderr
 
 
 def test_each_right_that_is_missing_is_named(
