@@ -5,6 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
+import processor.kafka.property_check  # noqa: F401 - has a logger of its own, which is not told
+
 LOGGER = "processor.kafka.source"
 
 
@@ -41,6 +43,7 @@ async def test_levels_are_told_in_connects_words(client: httpx.AsyncClient) -> N
     assert every[LOGGER] == one.json()
     assert "root" in every
     assert {name.partition(".")[0] for name in every} <= {"processor", "root"}
+    assert {told["level"] for told in every.values()} <= {"DEBUG", "INFO", "WARN", "ERROR", "OFF"}
 
 
 @pytest.mark.parametrize(
