@@ -58,6 +58,7 @@ class Ownership:
         self._generation = 0
         self._generations: dict[TopicPartition, int] = {}
         self._origins: dict[TopicPartition, Origin] = {}
+        self._starts: dict[TopicPartition, int | None] = {}
         self._asked: dict[TopicPartition, dict[tuple[int, str], float]] = {}
         self._plain = False
         self._between = False
@@ -67,6 +68,7 @@ class Ownership:
         self._generation += 1
         for partition, start in starts.items():
             self._generations[partition] = self._generation
+            self._starts[partition] = start.offset
             self._asked[partition] = {}
             self._origins.pop(partition, None)
             if start.origin is not None:
@@ -77,8 +79,13 @@ class Ownership:
         """These are not ours any more."""
         for partition in partitions:
             self._generations.pop(partition, None)
+            self._starts.pop(partition, None)
             self._asked.pop(partition, None)
             self._origins.pop(partition, None)
+
+    def start(self, partition: TopicPartition) -> int | None:
+        """Where what is ours began; `None`: at no committed offset, or it is not ours."""
+        return self._starts.get(partition)
 
     def origins(self) -> dict[TopicPartition, tuple[int, Origin]]:
         """Generation and origin of what is ours, as far as the broker told an origin."""

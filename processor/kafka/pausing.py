@@ -67,6 +67,10 @@ class Pausing:
         if go and not self.everything:
             consumer.resume(go)
 
+    def is_paused(self, partition: TopicPartition) -> bool:
+        """Whether this one is not read now."""
+        return self.everything or partition in self.held or partition in self.resting
+
     def _single(self, place: KafkaPartition) -> bool:
         partition = TopicPartition(place.topic, place.partition)
         return partition in self.held or partition in self.resting

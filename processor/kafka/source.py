@@ -6,7 +6,6 @@ Polling never stops: when the loop has enough, the partitions are paused and the
 empty, so a slow destination never costs the group membership.
 """
 
-import contextlib
 import queue
 import threading
 import time
@@ -15,13 +14,13 @@ from functools import partial
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
-from confluent_kafka import TopicPartition as KafkaPartition
 
 from processor.kafka.admission import Admission, Complaint
 from processor.kafka.clients import error_of
 from processor.kafka.credentials import Credentials
 from processor.kafka.gaps import Gaps
 from processor.kafka.intake import ConsumerEnded, Intake, Ranges, Subscription, Teller
+from processor.kafka.lag import Lag
 from processor.kafka.membership import Membership, is_cooperative
 from processor.kafka.origins import Origins, origins_unknown
 from processor.kafka.ownership import Ownership, kafka_partitions
@@ -122,7 +121,7 @@ class Source:
         self._took = threading.Event()
         self._flowing = True
         self._stalled_since_s: float | None = None
-        self._lag_due_s = 0.0
+        self._lag, self._lag_due_s = Lag(self._ours, self._pausing), 0.0
         self._away = False
         self._admission = Admission(properties, self._kept_out)
         self._credentials = credentials
@@ -241,7 +240,8 @@ class Source:
         self._recreations.turn()
         if time.monotonic() >= self._lag_due_s:
             self._lag_due_s = time.monotonic() + LAG_EVERY_S
-            self._tell_lag(consumer)
+            if self._membership is not None:
+                self._tell(self._intake.lagging, self._lag.look(consumer))
             if self._credentials is not None:
                 self._credentials.renew(consumer)
             if self._away:
@@ -335,16 +335,6 @@ class Source:
             log.warning("Kafka reported an error; the client retries.", error=error.str())
 
     # What is told now and then.
-
-    def _tell_lag(self, consumer: Consumer) -> None:
-        lags: dict[TopicPartition, int] = {}
-        with contextlib.suppress(KafkaException):
-            for position in consumer.position(consumer.assignment()):
-                partition = TopicPartition(position.topic, position.partition)
-                _, high = consumer.get_watermark_offsets(KafkaPartition(*partition), cached=True)
-                if position.offset >= 0 and high >= 0:
-                    lags[partition] = max(0, high - position.offset)
-        self._tell(self._intake.lagging, lags)
 
     def _look_for_brokers(self, consumer: Consumer) -> None:
         """Ask, for librdkafka tells when the last broker goes, not when one is back."""

@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaError, Message
 
 from processor.kafka.clients import consumer_properties
 from processor.kafka.intake import ConsumerEnded, Ranges, Start, Subscription
+from processor.kafka.progress import Mark
 from processor.kafka.source import BATCHES_AHEAD, Source
 from processor.record import TopicPartition
 
@@ -98,6 +99,44 @@ def test_back_pressure_pauses_and_polling_goes_on(
 
     assert before == during < 3000
     assert heard.offsets() == list(range(3000))
+
+
+def test_the_lag_of_what_is_paused_grows_with_its_log(
+    topic: str, cluster: Any, begin: Begin, listener: Any, eventually: Eventually
+) -> None:
+    heard, partition = listener(), TopicPartition(topic, 0)
+    source = begin(heard, members_of(topic))
+    eventually(lambda: heard.lags.get(partition) == 0)
+    source.flow(on=False)
+    eventually(lambda: source._pausing.everything)  # noqa: SLF001
+
+    cluster.produce(topic, 0, b"10", b"11", b"12")
+
+    eventually(lambda: heard.lags.get(partition) == 3)
+    cluster.produce(topic, 0, b"13")
+    eventually(lambda: heard.lags.get(partition) == 4)
+    source.flow(on=True)
+    eventually(lambda: heard.lags.get(partition) == 0)
+    assert heard.offsets() == list(range(14))
+
+
+def test_a_partition_of_which_nothing_was_read_yet_has_a_lag_too(
+    topic: str, begin: Begin, listener: Any, eventually: Eventually
+) -> None:
+    first, second, partition = listener(), listener(), TopicPartition(topic, 0)
+    source = begin(first, members_of(topic))
+    eventually(lambda: len(first.records) == 10)
+    source.close({partition: Mark(9, generation=first.starts[partition].generation)}, 20.0)
+
+    def wanting_nothing(properties: dict[str, Any]) -> Consumer:
+        second.source.flow(on=False)
+        return Consumer(properties)
+
+    begin(second, members_of(topic), open_consumer=wanting_nothing)
+
+    eventually(lambda: second.lags.get(partition) == 1)
+
+    assert second.records == []
 
 
 def test_a_loop_that_takes_nothing_is_handed_only_so_much(
