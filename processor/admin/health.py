@@ -49,7 +49,7 @@ def health_routes(worker: Worker, access: Access) -> list[AdminRoute]:
         if ready:
             return answer({"status": "ready"})
         if not access.may_look(request):
-            reasons = [_named(reason) for reason in reasons]
+            reasons = list(dict.fromkeys(map(_named, reasons)))  # of several targets: once
         return answer({"status": "not ready", "reasons": reasons}, 503)
 
     written = Written(worker.metrics)

@@ -227,6 +227,7 @@ async def test_whoever_may_not_look_hears_no_more_of_a_reason_than_its_name(
 ) -> None:
     worker.reasons = [
         "task 0: kafka: No Kafka broker of 10.0.0.1:9092 answers: it is away.",
+        "task 0: kafka: Topic secret-events does not exist; waiting for it.",
         "task 1: FAILED. Topic secret-events, offset 7: why.",
         "stopping",
     ]
