@@ -166,7 +166,8 @@ def _report(done: "Produced", *, json: bool) -> None:
         )
         return
     out = console()
-    what = ", ".join(f"{count} {name or 'without a name'}" for name, count in done.events.items())
+    events = sorted(done.events.items(), key=lambda event: event[0] or "")
+    what = ", ".join(f"{count} {name or 'without a name'}" for name, count in events)
     sent = _records(done.sent)
     out.print(safe(f"{sent} sent to {done.topic}" + (f": {what}." if what else ".")))
     if done.failed:
