@@ -319,8 +319,7 @@ class Inlet:
         unknown = code is Code.DELIVERY_NO_VERDICT and self._doubts.may_be_chance(batch)
         if len(batch) == 1 and doubts >= self._doubts.enough(enough) and not unknown:
             error = Refused(
-                f"{message} The message failed so each time it was sent alone, while others were "
-                "accepted.",
+                f"{message} The message failed so whenever sent alone, others were accepted.",
                 code=code,
                 http_status=status,
             )

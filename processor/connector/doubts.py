@@ -39,7 +39,7 @@ CHANCE = 1e-5
 CHANCE_UNANSWERED, OTHERS, UNSEEN = 1e-7, 50, 3.0
 """The same where the inlet says nothing that can be used: judged by so many other requests, and as
 if so many more had failed. Of fifty without a failure, one in seventeen might (*rule of three*, 95
-%): then six failures are too many for chance; of two without one, three in four might."""
+%): then six failures are too many for chance; of two without one, six in ten might."""
 
 MEMORY = 0.98
 """What weight is left, after each further request, of how those before it ended."""
