@@ -58,7 +58,7 @@ def test_what_is_given_back_unended_is_counted_with_its_reason(
     simulator: Any, eventually: Callable[..., Any],
 ) -> None:  # fmt: skip
     records, _ = capillary.records(20)
-    simulator.faults([{"scope": "batch", "status": 503}])
+    simulator.faults([{"scope": "batch", "status": 503, "count": "until_reset"}])
     running = connector(connector_settings(topic))
 
     produce(topic, records)
