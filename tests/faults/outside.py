@@ -79,6 +79,7 @@ AEP = (
             f"{DELIVERY}::test_a_request_refused_whole_is_split_until_the_message_at_fault_stands_alone",
             f"{ANSWERS}::test_a_message_that_is_too_large_on_its_own_says_so",
             "tests/unit/connector/test_batching.py::test_a_split_for_size_suspects_nobody",
+            f"{REAL}::test_one_record_that_is_too_large_takes_no_other_along",
         ),
     ),
     Row(

@@ -71,6 +71,22 @@ def test_one_bad_record_among_500_is_found_in_each_shape_of_answer(
         eventually(lambda: running.metric("processor_records_in_flight") == 0)
 
 
+def test_one_record_that_is_too_large_takes_no_other_along(
+    capillary: Any, topic: str, produce: Any, connector: Any, connector_settings: Any,
+    simulator: Any, settle: Any,
+) -> None:  # fmt: skip
+    event = capillary.events.of("transactionAdded")
+    simulator.faults([{"scope": "batch", "match": {"event_id": event["eventId"]}, "status": 413}])
+    records, expected = capillary.records(499)
+    record = capillary.record(event)
+    connector(connector_settings(topic))
+
+    produce(topic, [*records[:250], record, *records[250:]])
+
+    found = settle("F37", expected, (record["value"],), repeats="0")
+    assert (found.lost, found.repeated, found.dead_lettered, found.strangers) == (0, 0, 1, 0)
+
+
 @pytest.mark.parametrize("accepts", [False, True], ids=["F1", "F2"])
 def test_kill_9_while_a_request_waits_for_its_answer(
     accepts: bool, capillary: Any, topic: str, produce: Any, connector: Any,
