@@ -27,7 +27,7 @@ SEED := 1
 	check-style check-types check-rules check-image check-compose check-monitoring check-chart
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## .venv with the locked dependencies and this package (alias: install)
 install: venv
