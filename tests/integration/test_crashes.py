@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.faults.tally import Tally
+from tests.integration.process_tree import alive, tasks
 from tests.integration.test_fault_rows import committed
-from tests.integration.test_processes import alive, tasks
 
 POISON = Path(__file__).parents[1] / "faults" / "poison"
 ENVIRONMENT = {"PYTHONPATH": str(POISON), "POISON_STANDSTILL_S": "3"}

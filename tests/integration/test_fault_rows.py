@@ -11,7 +11,7 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from processor.demo.events import SampleEvents
 from tests.faults.tally import Tally, tally
-from tests.integration.test_processes import alive, children
+from tests.integration.process_tree import alive, children
 
 LONG = "until_reset"
 LISTS = ("short", "long", "empty", "missing", "null", "object", "string", "number", "strings",

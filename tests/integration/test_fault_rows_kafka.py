@@ -15,8 +15,8 @@ from processor.demo.events import SampleEvents
 from processor.errors import TryAgain
 from processor.local.ports import free_port
 from tests.faults.tally import Tally, tally
+from tests.integration.process_tree import alive, tasks
 from tests.integration.test_fault_rows import LONG, committed
-from tests.integration.test_processes import alive, tasks
 from tests.rig.tcp_proxy import ResetPeer, Slicer, TcpProxy, Timeout
 
 SESSION_MS = 6_000

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.integration.feeding import A_SECOND, Load
-from tests.integration.test_processes import tasks
+from tests.integration.process_tree import tasks
 
 PARTITIONS = 12
 NOT_RUNNING_S = 15.0

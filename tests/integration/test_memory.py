@@ -13,7 +13,7 @@ from processor.kafka.clients import FETCH_BYTES, QUEUE_KBYTES
 from processor.kafka.portions import PORTION_BYTES
 from processor.kafka.source import BATCHES_AHEAD
 from processor.settings import DeliverySettings
-from tests.integration.test_processes import tasks
+from tests.integration.process_tree import tasks
 
 MIB = 1024 * 1024
 PROCESS_BYTES = 120 * MIB

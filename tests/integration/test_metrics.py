@@ -9,7 +9,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.exported import PROMISED
-from tests.integration.test_processes import tasks
+from tests.integration.process_tree import tasks
 
 
 def scraped(text: str) -> dict[str, tuple[str, tuple[str, ...] | None]]:

@@ -11,29 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.integration.process_tree import alive, children, tasks
+
 SLOW = {"scope": "batch", "count": "until_reset", "latency_ms": 400}
-
-
-def children(pid: int) -> set[int]:
-    """The processes below one, however deep."""
-    found: set[int] = set()
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found |= {child} | children(child)
-    return found
-
-
-def tasks(pid: int) -> set[int]:
-    """The connector's task processes; the interpreter's resource tracker is none."""
-    return {p for p in children(pid) if b"spawn_main" in Path(f"/proc/{p}/cmdline").read_bytes()}
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 @pytest.fixture
@@ -111,17 +91,21 @@ def test_a_signal_while_the_connector_still_reads_its_settings_is_a_clean_stop(
 ) -> None:
     settings = tmp_path / "processor.toml"
     os.mkfifo(settings)
-    starting = subprocess.Popen([sys.executable, "-m", "processor", "run", "--config", settings])
-    with contextlib.ExitStack() as held:
+    command = [sys.executable, "-m", "processor", "run", "--config", str(settings)]
+    with subprocess.Popen(command) as starting, contextlib.ExitStack() as held:
+        held.callback(starting.kill)
+        writing = contextlib.ExitStack()
 
         def it_reads() -> bool:
             with contextlib.suppress(OSError):
-                held.callback(os.close, os.open(settings, os.O_WRONLY | os.O_NONBLOCK))
+                writing.callback(os.close, os.open(settings, os.O_WRONLY | os.O_NONBLOCK))
                 return True
             return False
 
         eventually(it_reads)
         starting.terminate()
+        # A signal just before it reads does not interrupt the read: the end of the file does.
+        writing.close()
 
         assert starting.wait(30) == 0
 

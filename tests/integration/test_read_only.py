@@ -9,7 +9,7 @@ from typing import Any
 
 from processor.local.process import Process
 from processor.local.programs import ConnectorProcess, processor_command, toml
-from tests.integration.test_processes import children
+from tests.integration.process_tree import children
 
 CONFINE = """
 set -e

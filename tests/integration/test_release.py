@@ -15,8 +15,8 @@ from processor.kafka.state import StateTopic
 from processor.local.programs import toml
 from processor.operations.held import Held, held_now
 from processor.settings import load
+from tests.integration.process_tree import tasks
 from tests.integration.test_brake import LEAST, REFUSES_ALL, letters_of
-from tests.integration.test_processes import tasks
 
 COUNT = 300
 

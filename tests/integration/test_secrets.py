@@ -1,23 +1,16 @@
 """Where a running connector leaves its secrets: nowhere that others can look."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from processor.local.programs import ConnectorProcess
+from tests.integration.process_tree import children, command_line
 
 SECONDS = 90.0
-
-
-def family(pid: int) -> Iterator[int]:
-    """A process and everything that it started."""
-    yield pid
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            yield from family(int(child))
 
 
 @pytest.fixture
@@ -44,11 +37,11 @@ def running(
 def test_no_process_has_a_secret_in_its_arguments_or_leaves_a_core_dump(
     running: ConnectorProcess, client_secret: str
 ) -> None:
-    processes = list(family(running.pid))
+    processes = [running.pid, *children(running.pid)]
 
     assert len(processes) >= 2
     for pid in processes:
-        assert client_secret.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
+        assert client_secret.encode() not in command_line(pid)
         limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
         (core,) = (line.split() for line in limits if line.startswith("Max core file size"))
         assert core[4:6] == ["0", "0"]

@@ -84,12 +84,19 @@ def all_replays(settings: Settings) -> list[Seen]:
         Misconfigured: Kafka refuses us the state topic.
     """
     state = StateTopic(settings, f"{settings.name}-look")
-    # Claims are those of replays of dead letters.
-    entries = state.read()
+    seen = _all_seen(state.read())
+    if any(one.status is not one.base.status for one in seen):
+        # Its process is gone now; it may have written how it ended since we read.
+        seen = _all_seen(state.read())
+    return sorted(seen, key=lambda one: one.base.id)
+
+
+def _all_seen(entries: Mapping[str, Entry]) -> list[Seen]:
+    """The replays among all entries, with the claims of those of dead letters."""
     now_ms = time.time_ns() // 1_000_000
     replays = [entry for key, entry in entries.items() if key.startswith(REPLAY)]
     seen = (_seen(entry, entries, now_ms) for entry in replays)
-    return sorted((one for one in seen if one is not None), key=lambda one: one.base.id)
+    return [one for one in seen if one is not None]
 
 
 def _seen(entry: Entry, entries: Mapping[str, Entry], now_ms: int) -> Seen | None:
@@ -257,15 +264,20 @@ def _ended_by(
             return None
         at_work = not (process and is_gone(process))
         time.sleep(LOOK_EVERY_S)
-    return _mark(state, seen.base.id, by)
+    return _mark(state, seen.base.id, process, by)
 
 
-def _mark(state: StateTopic, replay_id: str, by: str) -> Status:
-    """Say of a replay that no process runs that it is cancelled."""
+def _mark(state: StateTopic, replay_id: str, process: str, by: str) -> Status:
+    """Say of a replay that no process runs that it is cancelled.
+
+    Of one that was only silent too long nobody knows that: it still is to hear that it was
+    cancelled, when it goes on.
+    """
     entry = entry_of(state, replay_id)
     status = read_replays([entry])[replay_id].status
     gone: dict[str, Document | None] = dict.fromkeys(state.read(f"{CHOSEN}{replay_id}/"))
-    gone[f"{CANCEL}{replay_id}"] = None
+    if status is not Status.RUNNING or (process and is_gone(process)):
+        gone[f"{CANCEL}{replay_id}"] = None
     if status is not Status.FINISHED:
         status = Status.CANCELLED
         gone[entry.key] = {

@@ -16,6 +16,9 @@ from processor.record import TopicPartition
 
 REPLAY, CHOSEN, CANCEL = "replay/", "replay-chosen/", "replay-cancel/"
 
+CANCELLED = "The replay was cancelled"
+"""Why one ends that somebody cancels; who did follows."""
+
 
 class Kind(StrEnum):
     """What is replayed."""

@@ -307,8 +307,9 @@ class _Replay:
 
     def end(self, why: str) -> None:
         """Drain and end, because of this."""
-        log.warning("The replay ends.", replay=self.outcome.replay_id, why=why)
-        self.outcome.failure = self.outcome.failure or why
+        if not self.outcome.failure:
+            self.outcome.failure = why
+            log.warning("The replay ends.", replay=self.outcome.replay_id, why=why)
         self._task.stop()
 
     def _ended(self, passage: Passage, ending: Ending) -> None:

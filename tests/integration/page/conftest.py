@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 from processor.local.ports import LOOPBACK, free_port
 from processor.local.process import Process
@@ -205,6 +206,13 @@ class Visit:
         self.page.get_by_role("button", name="Log out").wait_for()
         self.complaints.clear()  # the first answer is a 401, which the console names
 
+    def text(self) -> str:
+        """What the page says, for whoever reads why a test failed."""
+        try:
+            return str(self.page.inner_text("body", timeout=5_000))
+        except PlaywrightError as error:
+            return f"(nothing: {error})"
+
     def _console(self, message: Any) -> None:
         if message.type in {"error", "warning"}:
             self.complaints.append(f"console: {message.text}")
@@ -238,6 +246,8 @@ def visit(chromium: Callable[[], Browser], site: Site) -> Iterator[Visiting]:
 
     yield make
 
+    for one in visits:
+        print(f"At the end {one.page.url} said:\n{one.text()}")  # noqa: T201 - for the report
     for context in contexts:
         context.close()
     assert [one.complaints for one in visits] == [[] for _ in visits]

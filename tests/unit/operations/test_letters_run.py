@@ -11,6 +11,7 @@ from processor.connector.passage import Passage
 from processor.errors import Code, TryAgain
 from processor.kafka.state_entry import Document, Entry
 from processor.operations.chosen import Chosen, Offsets
+from processor.operations.replays import look
 from processor.operations.replays.later_records import LaterRecords
 from processor.operations.replays.letters import run as letters_run
 from processor.operations.replays.letters.run import LetterRun
@@ -28,6 +29,8 @@ from processor.operations.resolutions.claims import Claimant
 from processor.operations.resolutions.resolutions import Resolutions
 from processor.operations.resolutions.resolving import Resolving
 from processor.record import Record, TopicPartition
+from processor.settings import Settings
+from processor.settings.models import DeliverySettings, StateSettings
 
 PLACE = TopicPartition("t.dlq", 0)
 LETTERS = Chosen({PLACE: Offsets.of(0, 10)})
@@ -45,6 +48,10 @@ class Memory:
 
     def read(self, prefix: str = "") -> Mapping[str, Entry]:
         return {key: entry for key, entry in self.entries.items() if key.startswith(prefix)}
+
+    def write(self, key: str, document: Document | None) -> int:
+        self.write_many({key: document})
+        return self._written
 
     def write_many(self, documents: Mapping[str, Document | None]) -> Mapping[str, int]:
         if self.away:
@@ -141,9 +148,41 @@ async def test_it_ends_the_replay_when_somebody_cancels_it(company: Company) -> 
     await company.until(lambda: company.ended)
     company.run.close(company.outcome)
 
-    assert company.ended[0] == "The replay was cancelled."
+    assert company.ended[0] == "The replay was cancelled by bob@host."
     assert company.state.record.status is Status.CANCELLED
+    assert (company.state.entries[RECORD.key].document or {})["cancelled_by"] == "bob@host"
     assert not company.state.read("replay-cancel/")
+
+
+async def test_while_it_drains_it_goes_on_saying_that_it_runs(company: Company) -> None:
+    company.state.write_many({"replay-cancel/r": {"by": "bob@host"}})
+    said: list[int] = []
+
+    def said_again() -> bool:
+        if company.ended:
+            said.append(company.state.entries[RECORD.key].offset)
+        return len(set(said)) > 2
+
+    await company.until(said_again)
+
+    assert company.state.record.status is Status.RUNNING
+
+
+async def test_one_that_was_taken_for_dead_hears_that_it_was_cancelled(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.model_construct(
+        name="ours", delivery=DeliverySettings(), state=StateSettings()
+    )
+    monkeypatch.setattr(look, "StateTopic", lambda *_: company.state)
+    monkeypatch.setattr(look, "is_at_work", lambda *_: False)
+
+    assert look.cancel(settings, "r", execute=True, by="bob").document["status"] == "cancelled"
+    await company.until(lambda: company.ended)
+    company.run.close(company.outcome)
+
+    assert company.ended[0] == "The replay was cancelled by bob."
+    assert company.state.record.status is Status.CANCELLED
 
 
 async def test_it_ends_the_replay_when_others_have_its_letters(

@@ -231,6 +231,30 @@ def test_one_that_nobody_runs_is_marked(topic: Topic) -> None:
     assert set(topic.entries) == {"replay/r"}
 
 
+def test_one_that_ends_while_it_is_looked_at_is_not_told_of_as_interrupted(
+    topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry(topic, record("elsewhere"))
+
+    def gone(_process: str) -> bool:
+        entry(topic, record("elsewhere", Status.FINISHED))
+        return True
+
+    monkeypatch.setattr(replays_look, "is_gone", gone)
+
+    assert [one.status for one in all_replays(SETTINGS)] == [Status.FINISHED]
+
+
+def test_one_that_was_only_silent_still_hears_that_it_was_cancelled(
+    topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry(topic, record("elsewhere"))
+    monkeypatch.setattr(replays_look, "is_at_work", lambda *_: False)
+
+    assert cancel(SETTINGS, "r", execute=True, by="bob").document["status"] == "cancelled"
+    assert (topic.entries["replay-cancel/r"].document or {})["by"] == "bob"
+
+
 @pytest.mark.parametrize("status", [Status.FINISHED, Status.CANCELLED])
 def test_one_that_has_ended_for_good_is_not_cancelled(status: Status, topic: Topic) -> None:
     entry(topic, record(status=status))

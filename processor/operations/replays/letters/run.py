@@ -15,7 +15,7 @@ from processor.connector.passage import Passage
 from processor.errors import Code, FilterReason, ProcessorError
 from processor.kafka.letter import now_rfc3339
 from processor.operations.replays.later_records import LaterRecords
-from processor.operations.replays.records import CANCEL, CHOSEN, ReplayRecord, Status
+from processor.operations.replays.records import CANCEL, CANCELLED, CHOSEN, ReplayRecord, Status
 from processor.operations.replays.replaying import Outcome
 from processor.operations.replays.uncut import uncut
 from processor.operations.resolutions.claiming import Claiming, State
@@ -55,7 +55,7 @@ class LetterRun:
         self._resolving = resolving
         self._claim = claim
         self._later = later
-        self._cancelled = False
+        self._cancelled_by = ""
 
     def ended(self, passage: Passage, ending: Ending) -> None:
         """Note what became of a letter."""
@@ -104,29 +104,32 @@ class LetterRun:
         self._resolving.written(batch)
 
     def _hold(self, outcome: Outcome) -> str:
-        """Renew the claim, say how far it is; why the replay has to end, if it has."""
+        """Renew the claim, say how far it is; why the replay has to end, if it has.
+
+        While it drains it goes on saying that it runs: whoever cancelled it listens for that.
+        """
         if why := self._claim.renew():
             return why
-        if self._state.read(f"{CANCEL}{self._record.id}"):
-            self._cancelled = True
-            return "The replay was cancelled."
+        for asked in self._state.read(f"{CANCEL}{self._record.id}").values():
+            self._cancelled_by = str((asked.document or {}).get("by") or "somebody")
         self._say(Status.RUNNING, outcome)
-        return ""
+        return f"{CANCELLED} by {self._cancelled_by}." if self._cancelled_by else ""
 
     def _end(self, outcome: Outcome) -> None:
         done = outcome.finished and not outcome.interrupted and not outcome.failure
         status = Status.FINISHED if done else Status.INTERRUPTED
-        self._say(Status.CANCELLED if self._cancelled else status, outcome)
+        self._say(Status.CANCELLED if self._cancelled_by else status, outcome)
         if done:
             chosen = self._state.read(f"{CHOSEN}{self._record.id}/")
             self._state.write_many(dict.fromkeys(chosen))
-        if self._cancelled:
+        if self._cancelled_by:
             self._state.write_many({f"{CANCEL}{self._record.id}": None})
         self._claim.release()
 
     def _say(self, status: Status, outcome: Outcome) -> None:
         now = self._record.now(status, outcome.counts(), at=now_rfc3339())
-        self._state.write_many({now.key: now.document()})
+        document = {**now.document(), "cancelled_by": self._cancelled_by}
+        self._state.write_many({now.key: document})
 
 
 def became_of(passage: Passage, ending: Ending) -> Became | None:

@@ -19,7 +19,7 @@ from processor.operations.replays.ranges.records import (
     offsets_prefix,
     read_range,
 )
-from processor.operations.replays.records import CANCEL, REPLAY, Status
+from processor.operations.replays.records import CANCEL, CANCELLED, REPLAY, Status
 from processor.operations.replays.replaying import Outcome
 from processor.operations.replays.uncut import uncut
 from processor.operations.resolutions.claiming import State
@@ -31,8 +31,6 @@ log = get_logger(__name__)
 NEWS_EVERY_S = 1.0
 LAST_WRITES = 6
 """At the end it is tried so often to write how it ended."""
-
-CANCELLED = "The replay was cancelled"
 
 
 class RangeRun:
