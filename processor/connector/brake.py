@@ -6,7 +6,8 @@ A kind is     What happens to records that fail so
 not judged    each becomes a dead letter, at most ``errors.systemic_min`` of a window
 suspected     they wait, others go on; a window of records, or a minute, tells
 held          nothing new is started; one record at a time is tried again, with back-off. When one
-              passes, all go on in their order, and only to where they had failed
+              passes, all go on in their order, and only to where they had failed; but those of
+              its key that stand before it, and were tried in vain just now, become dead letters
 let go        somebody released it: each becomes a dead letter, until the kind is rare
 ============  ===================================================================================
 
@@ -19,16 +20,16 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from processor.connector.backoff import Backoff
-from processor.connector.chains import Chain, Ordered, chain_of, unpreceded
+from processor.connector.chains import Chain, Ordered, chain_of
 from processor.connector.hold import Hold
 from processor.connector.judge import CODES, Judge, Kind, Step, Verdict
 from processor.connector.mends import mend_of
 from processor.connector.passage import Passage
 from processor.connector.pauses import Pauses
+from processor.connector.probing import Probing, next_to_try
 from processor.errors import Stage
 from processor.kafka.letter import now_rfc3339
 from processor.record import TopicPartition
@@ -53,18 +54,6 @@ class Lane(Protocol):
 
     def idle(self) -> bool:
         """Whether nothing is on its way to Experience Platform."""
-
-
-@dataclass(slots=True)
-class _Holding:
-    """A kind that is the set-up's fault, and the record that is tried now."""
-
-    since: str
-    message: str
-    due_s: float
-    attempts: int = 1
-    probe: Passage | None = None
-    mended: bool = False
 
 
 class Brake:
@@ -94,7 +83,7 @@ class Brake:
         self._pauses = pauses
         self._clock = clock
         self._held: dict[Kind, dict[Passage, int]] = {}
-        self._holding: dict[Kind, _Holding] = {}
+        self._holding: dict[Kind, Probing] = {}
         self._chains: dict[Chain, dict[Passage, None]] = {}
         self._overtaken: list[Passage] = []
         self._decide_now = False
@@ -120,9 +109,7 @@ class Brake:
         kinds = list(dict.fromkeys(kinds_of(passage)))
         tried = self._tried(passage)
         if tried is not None and tried in kinds:
-            holding = self._holding[tried]
-            holding.attempts += 1
-            holding.due_s = self._clock() + self._backoff.wait_s(holding.attempts)
+            self._holding[tried].in_vain(self._clock(), self._backoff)
             self._keep(tried, passage)
             return True
         self._tried_in_vain(tried)
@@ -172,8 +159,8 @@ class Brake:
             for passage in [passage for passage in held if not wanted(passage)]:
                 self._let_go(held, passage)
         for holding in self._holding.values():
-            if holding.probe is not None and not wanted(holding.probe):
-                holding.probe, holding.due_s = None, self._clock()
+            tried = filter(None, [holding.probe, *holding.round])
+            holding.sweep([passage for passage in tried if not wanted(passage)], self._clock())
         self._wake.set()
 
     def hurry(self) -> None:
@@ -296,7 +283,7 @@ class Brake:
             f"release {kind.id}' makes them dead letters."
         )
         due_s = self._clock() + self._backoff.wait_s(1)
-        self._holding[kind] = _Holding(now_rfc3339(), message, due_s)
+        self._holding[kind] = Probing(now_rfc3339(), message, due_s)
         self._pauses.begin(REASON, message, who=kind.id, of_setup=True)
         self._wake.set()
 
@@ -355,24 +342,23 @@ class Brake:
             if holding.probe is None and self._clock() >= holding.due_s
         ]
         for _, kind in sorted(due):
-            held = self._of(kind)
-            passage = min(self._candidates(held), key=held.__getitem__, default=None)
-            if passage is not None:
+            holding, held = self._holding[kind], self._of(kind)
+            passage = self._next(holding, held)
+            if passage is None and holding.round:
+                holding.rest(self._clock(), self._backoff)
+            elif passage is not None:
+                holding.begin(passage, again=bool(held[passage]) and self._has_order(passage))
                 self._let_go(held, passage)
-                self._holding[kind].probe = passage
                 lane.probe(passage)
                 return
 
-    def _candidates(self, held: dict[Passage, int]) -> list[Passage]:
-        """Those that may be tried: no earlier one of their key waits.
-
-        Nothing decides a suspicion while a kind holds, so where no other is left, one goes that
-        only a suspected one stands before; as it would if nothing held.
-        """
+    def _next(self, holding: Probing, held: dict[Passage, int]) -> Passage | None:
         every = [passage for passages in self._held.values() for passage in passages]
-        holding = [passage for kind in self._holding for passage in self._of(kind)]
-        order = self._ordered
-        return unpreceded(held, every, order) or unpreceded(held, holding, order)
+        of_held_kinds = [passage for kind in self._holding for passage in self._of(kind)]
+        return next_to_try(held, every, of_held_kinds, holding.round, self._ordered)
+
+    def _has_order(self, passage: Passage) -> bool:
+        return chain_of(passage, self._ordered) is not None
 
     def _pause_s(self) -> float | None:
         """How long nothing has to be done without anybody waking us."""

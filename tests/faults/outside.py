@@ -120,6 +120,7 @@ AEP = (
         "0/0/at most systemic_min of a kind; then it holds, and is resumed by a probe",
         (
             f"{BRAKE}::test_a_set_up_that_refuses_everything_holds_and_is_resumed_once_it_is_mended",
+            f"{BRAKE}::test_where_an_order_is_kept_an_oldest_record_that_is_bad_by_itself_keeps_nothing_back",
             f"{BRAKE}::test_an_unknown_schema_for_everything_holds_and_a_stop_gives_it_back",
             f"{BRAKE}::test_unmapped_events_and_a_few_bad_records_hold_nothing",
             "tests/model/test_brake.py::test_what_was_refused_by_the_set_up_is_delivered_once_it_is_mended",

@@ -85,6 +85,34 @@ def test_a_set_up_that_refuses_everything_holds_and_is_resumed_once_it_is_mended
     assert balanced(running)
 
 
+def test_where_an_order_is_kept_an_oldest_record_that_is_bad_by_itself_keeps_nothing_back(
+    capillary: Any, topic: str, produce: Any, connector: Any, braked_settings: Any,
+    simulator: Any, eventually: Any, read_topic: Any, balanced: Any, broker: Any,
+) -> None:  # fmt: skip
+    events = [capillary.events.of("transactionAdded") for _ in range(60)]
+    records = [{**capillary.record(event), "partition": 0} for event in events]
+    settings = braked_settings(topic)
+    for target in settings["experience_platform"]["targets"].values():
+        target["ordering"] = "partition"
+    simulator.faults(REFUSES_ALL)
+    produce(topic, records)
+
+    running = connector(settings, start=False)
+    running.launch()
+    holds_of(running, eventually)
+    bad = [event["eventId"] for event in events[LEAST - 1 : LEAST + 2]]
+    simulator.faults([{**REFUSES_ALL[0], "match": {"_id": bad}}], instead=True)
+    eventually(lambda: running.readyz()[0] == 200, timeout_s=120, what="it is ready again")
+    eventually(lambda: running.metric("processor_records_in_flight") == 0, what="all ends")
+
+    letters = letters_of(topic, broker, read_topic)
+    assert sorted(letters) == sorted(record["value"] for record in records[: LEAST + 2])
+    assert {one["_id"] for one in simulator.accepted()} == {
+        event["eventId"] for event in events[LEAST + 2 :]
+    }
+    assert balanced(running)
+
+
 def test_an_unknown_schema_for_everything_holds_and_a_stop_gives_it_back(
     capillary: Any, topic: str, produce: Any, connector: Any, braked_settings: Any,
     eventually: Any, read_topic: Any, broker: Any,

@@ -10,6 +10,7 @@ from processor.connector.chains import Ordered, chain_of
 from processor.connector.judge import Judge, Kind
 from processor.connector.passage import Failure, Passage
 from processor.connector.pauses import Pauses
+from processor.connector.probing import ROUND
 from processor.errors import Code, Refused
 from processor.record import Record, TopicPartition
 
@@ -20,11 +21,12 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
 class Road:
-    """Where records go on; a record passes when its code is not among those at fault."""
+    """Where records go on; a record passes when neither its code nor itself is at fault."""
 
     def __init__(self, *, ordered: Ordered = Ordered.NOT, room: int = 1000) -> None:
         loop = asyncio.get_running_loop()
         self.at_fault = {Code.DELIVERY_REFUSED}
+        self.bad: set[int] = set()
         self.pauses = Pauses(loop.time)
         self.brake = Brake(
             Judge(ratio=0.5, window=40, least=10, clock=loop.time),
@@ -61,7 +63,7 @@ class Road:
     # What happens.
 
     def _judge(self, passage: Passage, code: Code, target: str = "event") -> None:
-        if code in self.at_fault:
+        if code in self.at_fault or passage.record.offset in self.bad:
             passage.failures.append(Failure(target, Refused("No.", code=code), 1))
             if not self.brake.holds(passage):
                 self.bury(passage)
@@ -411,13 +413,63 @@ def test_old_news_is_not_sent_after_newer(run: Run) -> None:
     run(scenario())
 
 
-def test_of_one_key_the_oldest_is_tried_first(run: Run) -> None:
+def test_of_one_key_the_oldest_is_tried_first_and_then_those_behind_it(run: Run) -> None:
     async def scenario() -> None:
         road = Road(ordered=Ordered.BY_PARTITION)
         road.fails(15)
         await asyncio.sleep(120)
 
-        assert set(road.probed) == {9}
+        assert road.probed[:8] == [9, 9, 10, 11, 12, 13, 14, 9]
+        assert sorted(road.letters) == list(range(9))
+
+    run(scenario())
+
+
+def test_of_one_key_ten_are_tried_at_once_and_then_it_waits(run: Run) -> None:
+    async def scenario() -> None:
+        road = Road(ordered=Ordered.BY_PARTITION)
+        road.fails(60)
+        await asyncio.sleep(600)
+        of_ten_minutes = len(road.probed)
+
+        assert road.probed[1:12] == [*range(9, 9 + ROUND), 9]
+        assert 60 * ROUND <= of_ten_minutes <= 200 * ROUND
+        assert sorted(road.letters) == list(range(9))
+        assert road.brake.on
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("ordered", [Ordered.BY_PARTITION, Ordered.BY_KEY])
+@pytest.mark.parametrize("bad", [1, 4])
+def test_records_that_are_bad_by_themselves_do_not_keep_those_behind_them(
+    run: Run, ordered: Ordered, bad: int
+) -> None:
+    """The set-up is mended, and the oldest that are held would fail all the same."""
+
+    async def scenario() -> None:
+        road = Road(ordered=ordered)
+        road.fails(30)
+        await asyncio.sleep(60)
+        road.at_fault = set()
+        road.bad = set(range(9, 9 + bad))
+        await asyncio.sleep(20)
+
+        assert not road.brake.on
+        assert sorted(road.letters) == list(range(9 + bad))
+        assert [road.probed[-1], *road.restarted] == list(range(9 + bad, 30))
+
+    run(scenario())
+
+
+def test_each_key_s_oldest_is_tried_before_any_that_stands_behind_one(run: Run) -> None:
+    async def scenario() -> None:
+        road = Road(ordered=Ordered.BY_KEY)
+        for key in (b"a", b"b", b"a", b"b"):
+            road.fails(6, key=key)
+        await asyncio.sleep(120)
+
+        assert road.probed[:5] == [9, 12, 9, 10, 11]
 
     run(scenario())
 
