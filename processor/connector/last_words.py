@@ -1,6 +1,7 @@
 """At which record a task is at work, said where it outlives the task's process.
 
-Native code that crashes leaves no exception and no time for one. So a task says which record it is
+Native code that crashes leaves no exception and no time for one; a defect of ours leaves one that
+does not know the record. So a task says which record it is
 about to decode, map, check and encode *before* it does, in memory that it shares with its
 supervisor. That costs about 0.1 µs a record.
 """
@@ -33,7 +34,10 @@ class LastWords(Protocol):
         """
 
     def end(self) -> None:
-        """It is over, however it went."""
+        """It is over: done, filtered or refused."""
+
+    def stay(self) -> None:
+        """A defect ends the process at this record: nothing may be said after that."""
 
 
 class Unsaid:
@@ -43,6 +47,9 @@ class Unsaid:
         """Say nothing."""
 
     def end(self) -> None:
+        """Say nothing."""
+
+    def stay(self) -> None:
         """Say nothing."""
 
 
@@ -107,6 +114,11 @@ class Written:
     def end(self) -> None:
         """As :class:`LastWords` says."""
         self._cells[_OFFSET] = _NONE
+
+    def stay(self) -> None:
+        """As :class:`LastWords` says: what comes is written where nobody reads it."""
+        self._bytes = memoryview(bytearray(self._bytes))
+        self._cells = self._bytes.cast("q")
 
     def _name(self, topic: str) -> None:
         name = topic.encode()[:TOPIC_BYTES]

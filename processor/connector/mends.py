@@ -54,8 +54,9 @@ CODES = {
     ),
     Code.DECODE_JSON: About("Broken JSON.", _CORRECT_PRODUCER),
     Code.DECODE_CRASH: About(
-        "The decoder failed in a way nobody foresaw; or the task's process crashed twice at this "
-        "record, or stood still there for a minute, and it was not decoded again.",
+        "The decoder failed in a way nobody foresaw; or the task died twice at this record, of "
+        "native code or of a defect, or stood still there for a minute, and it was not decoded "
+        "again.",
         "Report it with the dead letter.",
     ),
     Code.EVENT_UNKNOWN: About(

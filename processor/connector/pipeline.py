@@ -168,6 +168,11 @@ class Pipeline:
                 passage.event = Named(error.event_name, error.event_id, schema_id)
             self._fail(passage, [Failure("", error)])
             return
+        except MemoryError:
+            raise  # whatever took the memory, it need not be this record
+        except Exception:
+            self._last_words.stay()
+            raise
         finally:
             self._last_words.end()
         if self._brake is not None:

@@ -16,8 +16,9 @@ from processor.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 CRASHES = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT})
-"""How native code dies. SIGKILL and SIGTERM are somebody's doing: a person's, or the kernel's that
-runs out of memory, which says nothing of the record at hand."""
+"""How native code dies; a defect of ours ends the process with an exit status of its own. SIGKILL
+and SIGTERM are somebody's doing: a person's, or the kernel's that runs out of memory, which says
+nothing of the record at hand."""
 
 DEATHS = 2
 REMEMBERED = 1_000
@@ -44,7 +45,7 @@ class Death(NamedTuple):
     """The end of a task's process while it worked on a record.
 
     Attributes:
-        cause: the signal's name, or that it had to be ended.
+        cause: the signal's name, that it had to be ended, or that it was a defect.
     """
 
     suspect: Suspect

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from processor.connector.last_words import Slate
 from processor.connector.quarantine import CRASHES, Death
+from processor.connector.task_process import EXIT_DEFECT
 from processor.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -57,6 +58,8 @@ class Vigil:
     def death(self, status: int) -> Death | None:
         """What a process that ended so died of; `None` when it did not crash, or at no record."""
         suspect = self._slate.suspect
+        if suspect is not None and status == EXIT_DEFECT:
+            return Death(suspect, "a defect, of which the log tells")
         if suspect is None or -status not in CRASHES:
             return None
         name = signal.Signals(-status).name

@@ -106,13 +106,13 @@ PROCESS = (
         "F10",
         "bytes that would crash a decoder, or that it never comes back from",
         "the record alone is dead-lettered: its schema is refused before anything is decoded; if it"
-        " does crash the process, after two deaths (`decode.crash`). 0 lost; repeats at most what"
+        " does end the process, after two deaths (`decode.crash`). 0 lost; repeats at most what"
         " was in flight at each death",
         (
             f"{CRASHES}::test_a_record_that_ends_its_process_twice_is_dead_lettered_alone",
             f"{CRASHES}::test_two_such_records_in_two_partitions_are_both_found_whatever_task_meets_them",
             f"{QUARANTINE}::test_deaths_of_two_tasks_at_one_record_are_added_up_and_those_that_run_are_told",
-            f"{QUARANTINE}::test_what_is_no_native_crash_convicts_no_record",
+            f"{QUARANTINE}::test_what_is_no_crash_convicts_no_record",
             f"{UNIT}/connector/test_vigil.py::test_what_is_no_standstill",
             f"{INTEGRATION}/test_hostile_schemas.py::test_a_hostile_schema_neither_hangs_nor_kills",
             f"{UNIT}/schemas/test_hostile_bytes.py::test_hostile_bytes_neither_hang_nor_kill",

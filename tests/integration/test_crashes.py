@@ -50,10 +50,10 @@ def told(connector: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("kind", "signal"), [("crash", "SIGSEGV"), ("hang", "SIGABRT")], ids=["crash", "hang"]
+    ("kind", "cause"), [("crash", "SIGSEGV"), ("hang", "SIGABRT"), ("defect", "a defect")]
 )
 def test_a_record_that_ends_its_process_twice_is_dead_lettered_alone(
-    kind: str, signal: str, poison: Any, capillary: Any, topic: str, produce: Any, connector: Any,
+    kind: str, cause: str, poison: Any, capillary: Any, topic: str, produce: Any, connector: Any,
     settings: Any, settle: Any, eventually: Any, read_topic: Any, is_committed: Any,
 ) -> None:  # fmt: skip
     records, expected = capillary.records(60)
@@ -69,7 +69,7 @@ def test_a_record_that_ends_its_process_twice_is_dead_lettered_alone(
     assert (letter.key(), letter.value()) == (bad["key"], bad["value"])
     assert headers["processor.code"] == b"decode.crash"
     assert b"died 2 times" in headers["__connect.errors.exception.message"]
-    assert signal.encode() in headers["__connect.errors.exception.message"]
+    assert cause.encode() in headers["__connect.errors.exception.message"]
     assert headers["__connect.errors.offset"] == b"30"
     eventually(lambda: is_committed(61))
     eventually(lambda: running.readyz()[0] == 200)

@@ -4,6 +4,7 @@ What a record's bytes hold says what happens when it is decoded:
 
 ==================  ==============================================================================
 ``poison:crash``    the process reads from address 0 and dies of it, as native code does
+``poison:defect``   it raises what nobody foresaw, outside what the decoder guards
 ``poison:hang``     it never comes back
 ``poison:block``    the event loop stands still for `BLOCK_S`, once a process, then goes on
 ==================  ==============================================================================
@@ -31,6 +32,8 @@ def decode(self: Decoder, record: Record) -> Event:
     value = record.value or b""
     if b"poison:crash" in value:
         ctypes.string_at(0)
+    if b"poison:defect" in value:
+        raise AssertionError("nobody foresaw this")
     if b"poison:hang" in value:
         while True:
             time.sleep(1)

@@ -42,6 +42,19 @@ def test_a_slate_is_empty_before_the_first_record() -> None:
     assert Slate(SPAWN).suspect is None
 
 
+def test_after_a_defect_nothing_is_said_any_more() -> None:
+    slate = Slate(SPAWN)
+    words = Written(slate, {})
+    words.begin(Record("events", 1, 41, 1_000))
+
+    words.stay()
+    words.end()
+    words.begin(Record("others", 0, 42, 2_000))
+    words.end()
+
+    assert slate.suspect == Suspect("events", 1, 41, 1_000)
+
+
 def die(slate: Slate, how: str) -> None:
     """Work on two records, and die at the second."""
     words = Written(slate, {})

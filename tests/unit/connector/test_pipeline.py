@@ -2,6 +2,7 @@ import gc
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -123,6 +124,7 @@ class Words:
     def __init__(self) -> None:
         self.at: int | None = None
         self.refused: set[int] = set()
+        self.stays = False
 
     def begin(self, record: Record) -> None:
         assert self.at is None
@@ -131,7 +133,11 @@ class Words:
         self.at = record.offset
 
     def end(self) -> None:
-        self.at = None
+        if not self.stays:
+            self.at = None
+
+    def stay(self) -> None:
+        self.stays = True
 
 
 class Journey:
@@ -495,14 +501,17 @@ def test_while_a_record_is_decoded_and_mapped_it_is_known_which_and_then_no_more
     ]  # fmt: skip
 
 
-def test_a_defect_leaves_no_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("defect", "said"), [(ZeroDivisionError, 7), (MemoryError, None)])
+def test_a_defect_leaves_last_words_but_want_of_memory_blames_no_record(
+    defect: type[Exception], said: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     journey = Journey()
-    monkeypatch.setattr(journey.reader, "decode", lambda _record: 1 / 0)
+    monkeypatch.setattr(journey.reader, "decode", Mock(side_effect=defect))
 
-    with pytest.raises(ZeroDivisionError):
-        journey.carry("event")
+    with pytest.raises(defect):
+        journey.carry("event", first=7)
 
-    assert journey.words.at is None
+    assert journey.words.at == said
 
 
 def test_a_record_of_which_the_process_died_is_dead_lettered_undecoded_and_others_go_on(

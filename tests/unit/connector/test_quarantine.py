@@ -9,6 +9,7 @@ from processor.connector.child import Child
 from processor.connector.last_words import Slate
 from processor.connector.quarantine import Death, Deaths, Suspect
 from processor.connector.supervisor import Supervisor
+from processor.connector.task_process import EXIT_DEFECT
 from processor.connector.vigil import Vigil
 from processor.errors import Code
 from processor.settings import Settings
@@ -145,8 +146,14 @@ def test_after_two_crashes_at_one_record_the_next_task_is_told_to_leave_it(
     assert lead(Fated(crash, crash), run) == [set(), set(), {FIRST}]
 
 
-@pytest.mark.parametrize("status", [-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP, 1, 3])
-def test_what_is_no_native_crash_convicts_no_record(status: int, run: Any) -> None:
+def test_after_two_defects_at_one_record_the_next_task_is_told_to_leave_it(run: Any) -> None:
+    defect = (EXIT_DEFECT, FIRST)
+
+    assert lead(Fated(defect, defect), run) == [set(), set(), {FIRST}]
+
+
+@pytest.mark.parametrize("status", [-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP, 1])
+def test_what_is_no_crash_convicts_no_record(status: int, run: Any) -> None:
     lives = [(status, FIRST)] * 3
 
     assert lead(Fated(*lives), run) == [set()] * 4

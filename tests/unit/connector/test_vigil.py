@@ -11,6 +11,7 @@ import pytest
 from processor.connector import vigil
 from processor.connector.last_words import Slate
 from processor.connector.quarantine import Suspect
+from processor.connector.task_process import EXIT_DEFECT
 from processor.connector.vigil import STANDSTILL_S, Vigil, is_frozen
 
 HERE = Suspect("events", 0, 7, 1000)
@@ -89,7 +90,17 @@ def test_a_task_that_is_gone_already_is_no_trouble(
     assert run(task.watched(STANDSTILL_S + 30)) == []
 
 
-@pytest.mark.parametrize("status", [0, 1, 3, -signal.SIGKILL, -signal.SIGTERM])
+def test_a_defect_is_a_death_at_the_record_at_which_it_was(task: Task) -> None:
+    death = task.vigil.death(EXIT_DEFECT)
+
+    assert death is not None
+    assert death.suspect == HERE
+    assert "defect" in death.cause
+    task.at = lambda _look: None
+    assert task.vigil.death(EXIT_DEFECT) is None
+
+
+@pytest.mark.parametrize("status", [0, 1, 4, -signal.SIGKILL, -signal.SIGTERM])
 def test_other_ends_are_no_death_at_a_record(status: int, task: Task) -> None:
     assert task.vigil.death(status) is None
 
