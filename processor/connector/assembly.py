@@ -36,8 +36,8 @@ from processor.schemas.decoder import Decoder
 from processor.schemas.folder import SchemaFolder
 from processor.schemas.registry import SchemaRegistry
 from processor.settings import Settings
+from processor.telemetry.exporting import open_spans
 from processor.telemetry.metrics import TaskMetrics
-from processor.telemetry.spans import open_spans
 
 
 @dataclass(frozen=True, slots=True)

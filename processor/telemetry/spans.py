@@ -1,17 +1,11 @@
-"""What is told of each request to whoever collects traces: nothing, unless somebody asks for it."""
+"""What is told of each request to whoever collects traces; here to nobody."""
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from processor.record import Record
-from processor.telemetry.logs import get_logger
 from processor.telemetry.traces import agreed
-
-log = get_logger(__name__)
-
-WANTED_BY = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
 class Sent(Protocol):
@@ -60,26 +54,3 @@ class NoSpans:
 
     def close(self) -> None:
         """There is nothing to hand on."""
-
-
-def open_spans(name: str, environ: Mapping[str, str] = os.environ) -> Spans:
-    """Spans for OpenTelemetry where its own variables say where to, else none.
-
-    Args:
-        name: of the connector; the service's, unless ``OTEL_SERVICE_NAME`` gives another.
-        environ: `WANTED_BY` switch it on, ``OTEL_SDK_DISABLED=true`` off. What else OpenTelemetry
-            reads from the environment, it reads itself.
-    """
-    if not any(environ.get(variable) for variable in WANTED_BY):
-        return NoSpans()
-    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return NoSpans()
-    try:
-        from processor.telemetry.otel import exported  # noqa: PLC0415 - an optional extra
-    except ImportError:
-        log.warning(
-            "Traces are asked for, but the extra otel is not installed; none are exported.",
-            variables=[variable for variable in WANTED_BY if environ.get(variable)],
-        )
-        return NoSpans()
-    return exported(name, environ)

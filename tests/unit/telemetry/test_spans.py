@@ -10,8 +10,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 
 from processor.record import Record
+from processor.telemetry.exporting import open_spans
 from processor.telemetry.otel import OtelSpans
-from processor.telemetry.spans import NoSpans, Spans, open_spans
+from processor.telemetry.spans import NoSpans, Spans
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 OTHER = "0af7651916cd43dd8448eb211c80319c"
@@ -125,7 +126,7 @@ def test_without_the_extra_it_says_so_once_and_goes_on(
 ) -> None:
     monkeypatch.setitem(sys.modules, "processor.telemetry.otel", None)
 
-    with caplog.at_level(logging.WARNING, "processor.telemetry.spans"):
+    with caplog.at_level(logging.WARNING, "processor.telemetry.exporting"):
         spans = open_spans("connector", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"})
 
     assert isinstance(spans, NoSpans)
