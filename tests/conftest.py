@@ -18,6 +18,7 @@ POLL_S = 0.02
 TOKEN = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{86}(?![A-Za-z0-9_-])")
 """The simulator's access tokens: 64 random bytes in URL-safe base64."""
 CUSTOMER = re.compile(r"[\w.+-]+@example\.(?:com|org|net)")
+SHOWS_RECORDS = re.compile(r"^NOTHING YET")
 
 # A shell has its background jobs ignore SIGINT, and so would every program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -57,7 +58,10 @@ class Canary:
         self._printed.append((who, text))
 
     def leaks(self, logs: Sequence[Path]) -> list[str]:
-        """Where a secret was printed, or a token, or in a log a customer's e-mail address."""
+        """Where a secret was printed, or a token, or a customer's e-mail address.
+
+        An address may be in the output of a command that was asked to show records as they are.
+        """
         forms = {
             form: secret
             for secret in self._secrets
@@ -77,7 +81,12 @@ class Canary:
             for who, text in [*self._printed, *files]
             if TOKEN.search(text)
         ]
-        found += [f"{who}: a customer's address" for who, text in files if CUSTOMER.search(text)]
+        quiet = [(who, text) for who, text in self._printed if not SHOWS_RECORDS.search(who)]
+        found += [
+            f"{who}: a customer's address"
+            for who, text in [*quiet, *files]
+            if CUSTOMER.search(text)
+        ]
         return found
 
 

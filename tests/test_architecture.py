@@ -2,6 +2,8 @@
 
 import ast
 import sys
+from collections.abc import Collection
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -129,6 +131,18 @@ def wings_of(names: set[str]) -> set[str]:
     return found - {"__version__"}
 
 
+def submodules_of(path: Path, modules: Collection[str]) -> set[str]:
+    """The modules of ours that a file imports; a package only for a name that it defines itself."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            inner = {alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in modules else str(node.module) for name in inner.values()}
+    return found & set(modules) - {"processor"}
+
+
 def test_every_wing_has_its_place() -> None:
     wings = {
         path.name.removesuffix(".py")
@@ -147,6 +161,14 @@ def test_arrows_go_one_way(path: Path) -> None:
         above = VOCABULARY
 
     assert wings_of(imports_of(path)) - {wing} <= above
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    names = {".".join(p.relative_to(ROOT).with_suffix("").parts): p for p in MODULES}
+    modules = {name.removesuffix(".__init__"): path for name, path in names.items()}
+    arrows = {name: submodules_of(path, modules) - {name} for name, path in modules.items()}
+
+    assert set(TopologicalSorter(arrows).static_order()) == set(modules)
 
 
 @by_path

@@ -11,7 +11,6 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-import processor.cli
 from processor import __version__
 from processor.settings import LoggingSettings, Settings, inline_secrets, load, service_links
 from processor.telemetry.logs import configure, get_logger
@@ -97,13 +96,13 @@ def command() -> Callable[..., Any]:
     )
     app.callback()(_shared)
     for name in _groups():
-        importlib.import_module(f"processor.cli.{name}").register(app)
+        importlib.import_module(f"{__package__}.{name}").register(app)
     return get_command(app)
 
 
 def _groups() -> list[str]:
-    found = {module.name for module in pkgutil.iter_modules(processor.cli.__path__)} - NO_GROUPS
-    return sorted(found, key=_place)
+    here = pkgutil.iter_modules([str(Path(__file__).parent)])
+    return sorted({module.name for module in here} - NO_GROUPS, key=_place)
 
 
 def _place(name: str) -> tuple[int, str]:

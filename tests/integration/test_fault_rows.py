@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -36,12 +36,6 @@ SHAPES: dict[str, dict[str, Any]] = {
 def merged(expected: dict[str, set[str]], more: Mapping[str, set[str]]) -> None:
     for target, ids in more.items():
         expected.setdefault(target, set()).update(ids)
-
-
-@pytest.fixture
-def connector_settings(connector_settings: Callable[..., dict[str, Any]]) -> Any:
-    """As everywhere, and what is logged for debugging is watched for secrets too."""
-    return lambda *topics: {**connector_settings(*topics), "logging": {"level": "DEBUG"}}
 
 
 def test_one_bad_record_among_500_is_found_in_each_shape_of_answer(
