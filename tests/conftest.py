@@ -18,7 +18,8 @@ POLL_S = 0.02
 TOKEN = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{86}(?![A-Za-z0-9_-])")
 """The simulator's access tokens: 64 random bytes in URL-safe base64."""
 CUSTOMER = re.compile(r"[\w.+-]+@example\.(?:com|org|net)")
-SHOWS_RECORDS = re.compile(r"^NOTHING YET")
+SHOWS_RECORDS = re.compile(r"^processor map\b|\s--reveal\b")
+"""Commands that are asked to show a customer's fields."""
 
 # A shell has its background jobs ignore SIGINT, and so would every program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -60,7 +61,7 @@ class Canary:
     def leaks(self, logs: Sequence[Path]) -> list[str]:
         """Where a secret was printed, or a token, or a customer's e-mail address.
 
-        An address may be in the output of a command that was asked to show records as they are.
+        An address may stand in the output of a command that was asked to show it.
         """
         forms = {
             form: secret

@@ -43,11 +43,16 @@ def test_an_access_token_is_known_by_its_shape(watch: Any) -> None:
     assert watch.leaks([]) == ["a command: an access token"]
 
 
-def test_a_customers_address_is_found_in_logs_only(watch: Any, tmp_path: Path) -> None:
+def test_a_customers_address_is_found_in_a_log_and_where_nobody_asked_for_it(
+    watch: Any, tmp_path: Path
+) -> None:
     log = tmp_path / "connector.txt"
     log.write_text("member7@example.com\n")
-    watch.printed("processor map, which shows what it maps", "member7@example.com")
+    watch.printed("processor map event.json", "member7@example.com")
+    watch.printed("processor dlq show 0:1 --reveal", "member7@example.com")
+    watch.printed("processor dlq show 0:1", "member7@example.com")
 
-    (leak,) = watch.leaks([log])
+    by_command, by_log = watch.leaks([log])
 
-    assert "connector.txt" in leak
+    assert by_command == "processor dlq show 0:1: a customer's address"
+    assert "connector.txt" in by_log
