@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote, quote_plus
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from processor.local.programs import clean_environment, processor_command
 
@@ -20,6 +21,10 @@ TOKEN = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{86}(?![A-Za-z0-9_-])")
 CUSTOMER = re.compile(r"[\w.+-]+@example\.(?:com|org|net)")
 SHOWS_RECORDS = re.compile(r"^processor map\b|\s--reveal\b")
 """Commands that are asked to show a customer's fields."""
+
+# How long an example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 # A shell has its background jobs ignore SIGINT, and so would every program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
