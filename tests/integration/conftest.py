@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import uuid
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -419,22 +420,29 @@ def settle(
     return count
 
 
+def records_by_fate(connector: ConnectorProcess) -> Counter[str]:
+    """How many records it consumed and what became of them, of one moment: of a single scrape."""
+    counts = Counter[str]()
+    for (name, _), value in connector.metrics().items():
+        if name.startswith("processor_records_"):
+            counts[name.removeprefix("processor_records_").removesuffix("_total")] += int(value)
+    return counts
+
+
+def all_ended(connector: ConnectorProcess, records: int) -> bool:
+    """Whether so many records were consumed, and none of them is in flight."""
+    counts = records_by_fate(connector)
+    return counts["consumed"] >= records and counts["in_flight"] == 0
+
+
 @pytest.fixture
 def balanced() -> Callable[[ConnectorProcess], bool]:
     """``balanced(connector)``: whether the accounting equation holds in its metrics now."""
 
     def balance(connector: ConnectorProcess) -> bool:
-        samples = connector.metrics()
-
-        def total(name: str) -> float:
-            return sum(value for (sample, _), value in samples.items() if sample == name)
-
-        ended = sum(
-            total(f"processor_records_{fate}_total")
-            for fate in ("delivered", "dead_lettered", "filtered", "released")
-        )
-        consumed = total("processor_records_consumed_total")
-        return consumed == ended + total("processor_records_in_flight")
+        counts = records_by_fate(connector)
+        fates = ("delivered", "dead_lettered", "filtered", "released", "in_flight")
+        return counts["consumed"] == sum(counts[fate] for fate in fates)
 
     return balance
 
@@ -551,13 +559,7 @@ def dead(
     def run(records: Sequence[Any], letters: int) -> None:
         produce(topic, records)
         running = connector(settings)
-        eventually(
-            lambda: (
-                running.metric("processor_records_in_flight") == 0
-                and running.metric("processor_records_consumed_total") >= len(records)
-            ),
-            timeout_s=90,
-        )
+        eventually(lambda: all_ended(running, len(records)), what="all records have ended")
         assert running.metric("processor_records_dead_lettered_total") == letters
         assert running.stop() == 0
 
