@@ -142,7 +142,7 @@ def test_of_a_mixed_batch_only_the_bad_records_leave(
     for key, (row, given) in bad.items():
         assert letters[key].value() == given.value
         assert story(letters[key])["processor.code"] == row.verdict.why, row.name
-    assert running.metric("processor_records_in_flight") == 0
+    eventually(lambda: running.metric("processor_records_in_flight") == 0)
     assert balanced(running)
     assert "died" not in running.log.read_text()
 

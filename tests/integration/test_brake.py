@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from processor.demo.events import FEEDS
+from tests.integration.conftest import all_ended
 
 LEAST = 10
 UNMAPPED = json.dumps({"eventName": "groupCreated"}).encode()
@@ -38,11 +39,15 @@ def braked_settings(connector_settings: Callable[..., dict[str, Any]]) -> Callab
     return tables
 
 
-def holds_of(running: Any, eventually: Any) -> None:
-    def held() -> bool:
-        return "systemic" in str(running.readyz()[1])
+def hold_of(running: Any, eventually: Any) -> tuple[int, str]:
+    """Status and words of ``/readyz`` once it tells of a hold."""
 
-    eventually(held, timeout_s=60, what="a hold")
+    def held() -> tuple[int, str] | None:
+        status, body = running.readyz()
+        return (status, str(body)) if "systemic" in str(body) else None
+
+    found: tuple[int, str] = eventually(held, timeout_s=60, what="a hold")
+    return found
 
 
 def letters_of(topic: str, broker: Any, read_topic: Any) -> list[bytes]:
@@ -62,8 +67,7 @@ def test_a_set_up_that_refuses_everything_holds_and_is_resumed_once_it_is_mended
 
     running = connector(braked_settings(topic), start=False)
     running.launch()
-    holds_of(running, eventually)
-    status, body = running.readyz()
+    status, told = hold_of(running, eventually)
     simulator.faults_over()
     eventually(lambda: running.readyz()[0] == 200, timeout_s=60, what="it is ready again")
     eventually(lambda: running.metric("processor_records_in_flight") == 0, what="all ends")
@@ -78,8 +82,8 @@ def test_a_set_up_that_refuses_everything_holds_and_is_resumed_once_it_is_mended
         if (target, event["eventId"]) not in came
     ]
     assert status == 503
-    assert "failed alike (delivery.refused" in str(body)
-    assert "schema_id" in str(body)
+    assert "failed alike (delivery.refused" in told
+    assert "schema_id" in told
     assert 0 < len(letters) < LEAST * 3
     assert lost == []
     assert balanced(running)
@@ -126,12 +130,11 @@ def test_an_unknown_schema_for_everything_holds_and_a_stop_gives_it_back(
 
     running = connector(braked_settings(topic), start=False)
     running.launch()
-    holds_of(running, eventually)
-    _, body = running.readyz()
+    _, told = hold_of(running, eventually)
     status = running.stop()
 
     letters = letters_of(topic, broker, read_topic)
-    assert "schema_registry.url" in str(body)
+    assert "schema_registry.url" in told
     assert status == 0
     assert 0 < len(letters) < LEAST
 
@@ -155,6 +158,8 @@ def test_unmapped_events_and_a_few_bad_records_hold_nothing(
     arrives(expected)
     eventually(lambda: len(letters_of(topic, broker, read_topic)) == 10, what="the letters")
 
+    # Tasks tell what they count twice a second: the letters are there before their number is.
+    eventually(lambda: all_ended(running, len(mixed)), what="all is told")
     assert running.metric("processor_records_filtered_total", reason="unmapped_event") == 120
     assert running.metric("processor_paused", reason="systemic") == 0
     assert running.readyz()[0] == 200

@@ -10,6 +10,8 @@ from confluent_kafka.admin import AdminClient
 from processor.kafka.origins import look_up
 from processor.kafka.progress import Mark, Origin, Run, read, write
 from processor.local.broker import Broker
+from tests.integration.conftest import all_ended
+from tests.integration.process_tree import alive, children
 
 STUCK = {"scope": "batch", "inlet": "loyalty", "count": "until_reset", "status": 503}
 SLOW = {"scope": "batch", "count": "until_reset", "latency_ms": 100}
@@ -103,22 +105,24 @@ def test_after_kill_9_only_what_was_in_flight_is_sent_again(
         what="many records have ended beyond one that has not",
     )
 
+    below = children(first.pid)
     first.kill()
 
+    eventually(lambda: not any(alive(pid) for pid in below), what="the task dies with it")
     simulator.faults_over()
     committed = made.group.committed()
     ended = made.group.ended(committed)
     again = connector(made.settings)
     arrives(made.expected, once=False)
-    eventually(lambda: again.metric("processor_records_in_flight") == 0)
+    left = 600 - committed.offset - len(ended)
+    eventually(lambda: all_ended(again, left))
     assert before.offset <= committed.offset < 100
     assert len(ended) > 100
     repeats = repeated(simulator)
     assert repeats, "the stuck records had been accepted for the event target"
     assert not repeats & {made.ids[offset] for offset in ended}
     assert not repeats & set(made.ids[: committed.offset])
-    consumed = again.metric("processor_records_consumed_total")
-    assert consumed == 600 - committed.offset - len(ended)
+    assert again.metric("processor_records_consumed_total") == left
     assert eventually(lambda: made.group.committed() == Mark(600)), "nothing is left to remember"
 
 

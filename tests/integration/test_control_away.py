@@ -45,10 +45,10 @@ def test_without_the_state_topic_records_flow_and_orders_are_refused(
     assert status(worker)["connector"]["state"] == "RUNNING"
     assert [task["state"] for task in status(worker)["tasks"]] == ["RUNNING"]
     assert worker.readyz()[0] == 200
+    eventually(lambda: "for now; records flow all the same" in worker.log.read_text())
     log = worker.log.read_text()
     assert log.count("Orders and other workers are not heard of for now") <= 1
     assert log.count("This worker cannot tell of itself for now") <= 1
-    assert "for now; records flow all the same" in log
 
     guarded.grant(ResourceType.TOPIC, f"{name}.state", ALL)
     eventually(lambda: put(worker, "pause").status_code == 202, what="orders are taken again")

@@ -12,6 +12,10 @@ from tests.exported import PROMISED
 from tests.integration.process_tree import tasks
 
 
+def scrape(running: Any) -> httpx.Response:
+    return httpx.get(f"{running.url}/metrics", timeout=60, trust_env=False)
+
+
 def scraped(text: str) -> dict[str, tuple[str, tuple[str, ...] | None]]:
     """Type and labels by name as Prometheus reads them; `None` where there is no sample yet."""
     found: dict[str, tuple[str, tuple[str, ...] | None]] = {}
@@ -37,7 +41,9 @@ def test_every_promised_metric_is_there_with_its_type_and_labels(
     eventually(lambda: running.metric("processor_records_delivered_total") == len(records))
     eventually(lambda: running.metric("processor_records_dead_lettered_total") == 1)
     eventually(lambda: running.metric("processor_commits_total") >= 1)
-    answer = httpx.get(f"{running.url}/metrics", trust_env=False)
+    # Kafka is asked how far it is once a second.
+    eventually(lambda: "\nprocessor_consumer_lag{" in scrape(running).text)
+    answer = scrape(running)
     found = scraped(answer.text)
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert found.keys() == PROMISED.keys()
@@ -67,5 +73,5 @@ def test_what_is_given_back_unended_is_counted_with_its_reason(
     os.kill(task, signal.SIGKILL)
 
     eventually(lambda: running.metric("processor_records_released_total") > 0)
-    found = scraped(httpx.get(f"{running.url}/metrics", trust_env=False).text)
+    found = scraped(scrape(running).text)
     assert found["processor_records_released_total"][1] == ("partition", "reason", "topic")

@@ -168,6 +168,7 @@ def test_the_registry_away_is_waited_for(
     running = connector(settings, start=False)
     running.launch()
     eventually(lambda: in_flight(running) == len(records))
+    eventually(lambda: waiting_for(running), what="it says why they wait")
     assert waiting_for(running) == {"schema_registry"}
     assert running.readyz()[0] == 503
     running.kill()
