@@ -134,7 +134,8 @@ def test_a_process_that_is_frozen_beyond_its_session_loses_nothing_and_takes_not
     line: Line, settings: Any, connector: Any, simulator: Any, eventually: Any,
 ) -> None:  # fmt: skip
     settings["delivery"] |= {"batch_max_records": 20, "max_in_flight": 2}
-    simulator.faults([{"scope": "batch", "count": LONG, "latency_ms": 300}])
+    # So slow that it is frozen in the middle on any machine.
+    simulator.faults([{"scope": "batch", "count": LONG, "latency_ms": 1_000}])
     line.send(400)
     frozen = connector(settings)
     eventually(lambda: len(simulator.accepted()) >= 60)

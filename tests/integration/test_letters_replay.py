@@ -210,7 +210,8 @@ def test_one_that_was_killed_is_resumed_and_each_letter_has_its_end(
     simulator.faults(refusing(events))
     dead([capillary.record(event) for event in events], letters=120)
     live = offsets_of(f"connect-{settings['name']}")
-    slow = {"scope": "batch", "latency_ms": 60, "count": "until_reset"}
+    # So slow that it is met in the middle on any machine.
+    slow = {"scope": "batch", "latency_ms": 500, "count": "until_reset"}
     simulator.faults([slow, *refusing(wrong)], instead=True)
     plan = tmp_path / "plan.json"
     dlq("replay", "--plan", plan)
@@ -219,6 +220,7 @@ def test_one_that_was_killed_is_resumed_and_each_letter_has_its_end(
         eventually(lambda n=number: len(simulator.accepted("event")) >= n, timeout_s=90)
         process.kill()
     killed = {row["_id"] for row in simulator.accepted("event")}
+    simulator.faults(refusing(wrong), instead=True)
     (replay_id,) = replays(settings)
     done = dlq("replay", "--resume", replay_id, "--execute", status=3)
 

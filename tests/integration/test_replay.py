@@ -203,12 +203,14 @@ def test_a_killed_replay_is_made_up_for_by_the_next(
     dead([capillary.record(event) for event in events], letters=60)
     live = offsets_of(f"connect-{settings['name']}")
     simulator.reset()
-    simulator.faults([{"scope": "batch", "latency_ms": 50, "count": "until_reset"}])
+    # So slow that it is met in the middle on any machine.
+    simulator.faults([{"scope": "batch", "latency_ms": 1_000, "count": "until_reset"}])
     process = started("dlq", "replay", "--execute", "--allow-stale")
     eventually(lambda: len(simulator.accepted("event")) >= 10)
 
     process.kill()
     killed = len(simulator.accepted("event"))
+    simulator.faults_over()
     again = ("dlq", "replay", "--execute", "--allow-stale", "--json", "--config", config())
     done = said(run_cli(*again))
 
