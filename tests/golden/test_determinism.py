@@ -1,5 +1,6 @@
 """The same event gives the same bytes in every process, whatever its host is set to."""
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -15,16 +16,18 @@ HOSTS = (
 
 
 def test_every_example_gives_the_same_bytes_in_every_process() -> None:
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.golden.printed"],
-            cwd=ROOT,
-            env=clean_environment() | host,
-            stdout=subprocess.PIPE,
-        )
-        for host in HOSTS
-    ]
-    said = [process.communicate(timeout=240)[0] for process in running]
+    with contextlib.ExitStack() as held:
+        running = []
+        for host in HOSTS:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.golden.printed"],
+                cwd=ROOT,
+                env=clean_environment() | host,
+                stdout=subprocess.PIPE,
+            )
+            running.append(held.enter_context(process))
+            held.callback(process.kill)
+        said = [process.communicate(timeout=240)[0] for process in running]
 
     assert [process.returncode for process in running] == [0, 0, 0]
     assert said[0].splitlines() == said[1].splitlines() == said[2].splitlines()

@@ -1,5 +1,6 @@
 """The demo as a newcomer sees it: with ``--keep`` its page can be opened, until Ctrl-C."""
 
+import contextlib
 import re
 import signal
 import subprocess
@@ -25,13 +26,15 @@ def test_what_is_kept_has_a_page_and_ends_at_ctrl_c(
         "TMPDIR": str(tmp_path),
     }
     with told.open("w") as output:
-        demo = subprocess.Popen(
-            [sys.executable, "-m", "processor", "demo", "--keep", "--records", "100"],
-            env={**clean_environment(), **given},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        try:
+        command = [sys.executable, "-m", "processor", "demo", "--keep", "--records", "100"]
+        environment = {**clean_environment(), **given}
+        with (
+            subprocess.Popen(
+                command, env=environment, stdout=output, stderr=subprocess.STDOUT
+            ) as demo,
+            contextlib.ExitStack() as held,
+        ):
+            held.callback(demo.kill)
             eventually(
                 lambda: "Everything is left running" in told.read_text() or demo.poll() is not None,
                 timeout_s=180,
@@ -54,7 +57,5 @@ def test_what_is_kept_has_a_page_and_ends_at_ctrl_c(
             assert "gate.violation" in letters.text
             demo.send_signal(signal.SIGINT)
             assert demo.wait(60) == 0
-        finally:
-            demo.kill()
 
     assert not Path(token[1]).exists()

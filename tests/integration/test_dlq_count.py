@@ -1,7 +1,7 @@
 """``dlq topics``, ``dlq stats``, ``dlq list --where`` and ``--follow`` against a real broker."""
 
+import contextlib
 import json
-import os
 import signal
 import subprocess
 import threading
@@ -277,16 +277,17 @@ def test_a_reader_that_leaves_is_no_traceback(
 ) -> None:
     produce(letters_topic, [letter(number) for number in range(3_000)], partition=0)
     config = str(settings_file(topic))
-    reader, writer = os.pipe()
-    process = subprocess.Popen(
+    with subprocess.Popen(
         processor_command("dlq", "list", "--limit", "0", "--json", "--config", config),
-        env=clean_environment(), stdout=writer, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    os.close(writer)
-    with os.fdopen(reader) as pipe:
-        first = json.loads(pipe.readline())
-
-    _out, err = process.communicate(timeout=END_S)
+        env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process, contextlib.ExitStack() as held:  # fmt: skip
+        held.callback(process.kill)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        first = json.loads(process.stdout.readline())
+        process.stdout.close()
+        err = process.stderr.read()
+        process.wait(END_S)
 
     assert first["event_id"] == "event-0"
     assert process.returncode == 1
