@@ -92,7 +92,7 @@ def test_back_pressure_pauses_and_polling_goes_on(
     before = len(heard.records)
     polls = threading.Event()
     source._orders.put(lambda _: polls.set())  # noqa: SLF001
-    assert polls.wait(5.0), "the thread still takes orders, so it polls"
+    assert polls.wait(60.0), "the thread still takes orders, so it polls"
     during = len(heard.records)
     source.flow(on=True)
     eventually(lambda: heard.exhaustions)
@@ -124,7 +124,8 @@ def test_a_partition_of_which_nothing_was_read_yet_has_a_lag_too(
     topic: str, begin: Begin, listener: Any, eventually: Eventually
 ) -> None:
     first, second, partition = listener(), listener(), TopicPartition(topic, 0)
-    source = begin(first, members_of(topic))
+    # The mock cluster lets nobody go before the session ends: 45 s by default.
+    source = begin(first, members_of(topic), **{"session.timeout.ms": 6_000})
     eventually(lambda: len(first.records) == 10)
     source.close({partition: Mark(9, generation=first.starts[partition].generation)}, 20.0)
 
@@ -272,7 +273,7 @@ def test_what_comes_while_everything_is_paused_counts_as_handed_on(
     source.taken()
     turned = threading.Event()
     source._orders.put(lambda _: turned.set())  # noqa: SLF001
-    assert turned.wait(5.0)
+    assert turned.wait(60.0)
 
     assert not source._room(0.0)  # noqa: SLF001
     source.taken()
