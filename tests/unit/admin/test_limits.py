@@ -172,7 +172,7 @@ async def test_whoever_sends_far_too_much_hears_so(announced: bool, url: str) ->
 
     def send() -> httpx.Response:
         return httpx.put(
-            f"{url}/connectors", content=blocks(size), headers=headers, trust_env=False
+            f"{url}/connectors", content=blocks(size), headers=headers, timeout=60, trust_env=False
         )
 
     answer = await asyncio.to_thread(send)

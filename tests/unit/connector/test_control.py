@@ -264,6 +264,7 @@ async def test_a_topic_that_is_away_is_said_once_and_tried_again(
     caplog.set_level("INFO")
     topic.away = AWAY
     worker = Worker(topic).begins()
+    await comes(lambda: "cannot tell of itself" in caplog.text)
     await asyncio.sleep(0.2)
     topic.away = None
     await comes(lambda: topic.count("worker/host:1"))
@@ -384,11 +385,11 @@ async def test_one_with_our_instance_id_is_said_once(
 async def test_who_was_silent_for_minutes_is_deleted(
     topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("processor.connector.fleet.FORGOTTEN_S", 0.05)
     gone = WorkerReport("gone", "1", 0, 1, (TaskReport(TaskState.RUNNING),)).document()
     worker = Worker(topic).begins(**{"worker/gone:1": gone})
     assert len(worker.control.tasks()) == 3
 
+    monkeypatch.setattr("processor.connector.fleet.FORGOTTEN_S", 0.05)
     await comes(lambda: topic.count("worker/gone:1"))
     await comes(lambda: len(worker.control.tasks()) == 2)
 

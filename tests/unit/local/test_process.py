@@ -16,7 +16,7 @@ def is_alive(pid: int) -> bool:
     """Whether the process runs; one that only waits to be collected does not."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except OSError:  # it may end between the look for the file and the look into it
         return False
 
 
@@ -38,7 +38,7 @@ def test_a_child_dies_with_its_parent(tmp_path: Path, eventually: Callable[..., 
 
         parent.kill()
 
-    eventually(lambda: not is_alive(pid), 10)
+    eventually(lambda: not is_alive(pid))
 
 
 def test_a_child_whose_parent_is_gone_does_not_start(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_waiting_ends_with_the_log_when_the_child_ends(tmp_path: Path) -> None:
     child = Process("failing", ["sh", "-c", "echo no luck; exit 3"], log=tmp_path / "log")
 
     with pytest.raises(Misconfigured, match=r"(?s)failing ended with status 3.*no luck"):
-        child.wait_for_line("ready", timeout_s=10)
+        child.wait_for_line("ready", timeout_s=60)
 
 
 def test_waiting_ends_when_its_time_is_over(tmp_path: Path) -> None:
@@ -73,19 +73,19 @@ def test_a_program_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     child = Process("nothing", ["/no/such/program"], log=tmp_path / "log")
 
     with pytest.raises(Misconfigured, match="nothing ended"):
-        child.wait_for_line("ready", timeout_s=10)
+        child.wait_for_line("ready", timeout_s=60)
 
 
 def test_closing_ends_the_children_of_the_child_too(
     tmp_path: Path, eventually: Callable[..., Any]
 ) -> None:
     child = Process("parent", ["sh", "-c", "sleep 600 & echo $!; wait"], log=tmp_path / "log")
-    child.wait_until(lambda: child.output().endswith("\n"), timeout_s=10, what="name its child")
+    child.wait_until(lambda: child.output().endswith("\n"), timeout_s=60, what="name its child")
     grandchild = int(child.output())
 
     child.close()
 
-    eventually(lambda: not is_alive(grandchild), 10)
+    eventually(lambda: not is_alive(grandchild))
 
 
 def test_a_suspended_child_still_runs_and_can_be_ended(
@@ -93,9 +93,9 @@ def test_a_suspended_child_still_runs_and_can_be_ended(
 ) -> None:
     child = Process("sleeper", ["sleep", "600"], log=tmp_path / "log")
     child.suspend()
-    eventually(lambda: ") T " in Path(f"/proc/{child.pid}/stat").read_text(), 10)
+    eventually(lambda: ") T " in Path(f"/proc/{child.pid}/stat").read_text())
 
     assert child.running
     child.resume()
 
-    assert child.terminate(10) == -signal.SIGTERM
+    assert child.terminate() == -signal.SIGTERM

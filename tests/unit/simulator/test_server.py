@@ -12,6 +12,7 @@ import pytest
 from processor.errors import Misconfigured
 from processor.simulator.server import SimulatorServer, run
 
+PATIENCE_S = 60.0
 COMMAND = "from processor.simulator.server import run; run('127.0.0.1', 0)"
 
 
@@ -37,9 +38,9 @@ def test_it_says_when_it_is_ready_and_ends_cleanly(
 ) -> None:
     url = url_of(process)
 
-    alive = httpx.get(f"{url}/livez")
+    alive = httpx.get(f"{url}/livez", timeout=PATIENCE_S)
     process.send_signal(number)
-    output, errors = process.communicate(timeout=10)
+    output, errors = process.communicate(timeout=PATIENCE_S)
 
     assert alive.status_code == 200
     assert (process.returncode, output, errors) == (0, "", "")
@@ -47,15 +48,17 @@ def test_it_says_when_it_is_ready_and_ends_cleanly(
 
 def test_it_ends_although_a_request_hangs(process: subprocess.Popen[str]) -> None:
     url = url_of(process)
-    httpx.post(f"{url}/simulator/faults", json={"scope": "ims", "connection": "hang"})
+    httpx.post(
+        f"{url}/simulator/faults", json={"scope": "ims", "connection": "hang"}, timeout=PATIENCE_S
+    )
     host, port = url.removeprefix("http://").split(":")
 
     with socket.create_connection((host, int(port))) as caller:
         caller.sendall(b"POST /ims/token/v3 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
-        while httpx.get(f"{url}/simulator/faults").json()["faults"]:
+        while httpx.get(f"{url}/simulator/faults", timeout=PATIENCE_S).json()["faults"]:
             pass
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=PATIENCE_S)
 
     assert (process.returncode, errors) == (0, "")
 
@@ -66,10 +69,10 @@ def test_it_ends_although_a_request_is_only_half_there(process: subprocess.Popen
 
     with socket.create_connection((host, int(port))) as caller:
         caller.sendall(b"POST /ims/token/v3 HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
-        while not httpx.get(f"{url}/simulator/requests").json()["requests"]:
+        while not httpx.get(f"{url}/simulator/requests", timeout=PATIENCE_S).json()["requests"]:
             pass
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=PATIENCE_S)
 
     assert (process.returncode, errors) == (0, "")
 
