@@ -87,7 +87,7 @@ def test_ims_away_is_one_sentence_within_seconds(auth: Callable[..., Any]) -> No
     assert (ran.status, ran.stdout) == (1, "")
     (sentence,) = ran.stderr.strip().splitlines()
     assert "Adobe IMS gave no answer" in sentence
-    assert time.monotonic() - started_s < 10
+    assert time.monotonic() - started_s < 60
 
 
 def test_a_secret_that_cannot_be_read_is_a_mistake_of_the_settings(

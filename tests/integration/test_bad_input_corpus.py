@@ -64,6 +64,7 @@ class RealRegistry:
             answer = httpx.post(
                 f"{self._url}/subjects/{self._topic}-{len(self._ids)}/versions",
                 json={"schema": text, "schemaType": kind},
+                timeout=60,
                 trust_env=False,
             )
             self._ids[text] = int(answer.raise_for_status().json()["id"])

@@ -246,7 +246,7 @@ def test_the_demo_delivers_its_example_events(stack: Stack, eventually: Callable
     assert process.running, process.output()
 
     def accepted() -> dict[str, int]:
-        received = httpx.get(f"{stack.url('simulator')}/simulator/received").json()
+        received = httpx.get(f"{stack.url('simulator')}/simulator/received", timeout=60).json()
         inlets = [message["inlet"] for message in received if message["accepted"]]
         return {inlet: inlets.count(inlet) for inlet in inlets}
 

@@ -251,7 +251,7 @@ def test_an_unreachable_broker_is_one_sentence_within_seconds(
     (sentence,) = ran.stderr.strip().splitlines()
     assert nowhere in sentence
     assert "Connection refused" in sentence
-    assert time.monotonic() - started_s < 15
+    assert time.monotonic() - started_s < 60, "not as long as librdkafka would wait"
 
 
 def _seconds(timestamp: str) -> float:

@@ -97,7 +97,7 @@ def test_a_connector_that_starts_before_its_broker_waits_and_goes_on_by_itself(
     before = eventually(lambda: tasks(running.pid))
 
     assert running.readyz()[0] == 503
-    assert httpx.get(f"{running.url}/livez", trust_env=False).status_code == 200
+    assert httpx.get(f"{running.url}/livez", timeout=60, trust_env=False).status_code == 200
     line.broker.start()
     line.send(100)
 

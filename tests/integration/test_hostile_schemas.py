@@ -37,6 +37,7 @@ def test_a_hostile_schema_neither_hangs_nor_kills(
     answer = httpx.post(
         f"{registry.url}/subjects/{topic}-hostile/versions",
         json={"schema": str(schema).replace("'", '"')},
+        timeout=60,
         trust_env=False,
     ).raise_for_status()
     value = struct.pack(">xI", answer.json()["id"]) + payload

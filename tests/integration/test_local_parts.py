@@ -60,7 +60,7 @@ def test_the_registry_speaks_confluents_api(registry: Registry, fresh_name: Any)
     subject = fresh_name("subject")
     body = {"schema": '{"type": "string"}'}
 
-    registered = httpx.post(f"{registry.url}/subjects/{subject}/versions", json=body)
-    found = httpx.get(f"{registry.url}/schemas/ids/{registered.json()['id']}")
+    registered = httpx.post(f"{registry.url}/subjects/{subject}/versions", json=body, timeout=60)
+    found = httpx.get(f"{registry.url}/schemas/ids/{registered.json()['id']}", timeout=60)
 
     assert found.json()["schema"] == '{"type": "string"}'

@@ -127,7 +127,7 @@ def test_three_workers_of_twelve_partitions(
         status, said = worker.readyz()
         assert status == 503
         assert "paused" in str(said)
-        assert httpx.get(f"{worker.url}/livez", trust_env=False).is_success
+        assert httpx.get(f"{worker.url}/livez", timeout=60, trust_env=False).is_success
         eventually(lambda w=worker: w.metric("processor_records_in_flight") == 0)
         assert worker.metric("processor_paused", reason="paused") == 1
     arrived, produced = len(simulator.received(bodies=False)), load.count

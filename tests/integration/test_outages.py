@@ -57,7 +57,7 @@ def test_an_outage_writes_no_dead_letter_and_loses_nothing(
 
 
 def is_live(running: Any) -> bool:
-    return httpx.get(f"{running.url}/livez", trust_env=False).is_success
+    return httpx.get(f"{running.url}/livez", timeout=60, trust_env=False).is_success
 
 
 def in_flight(running: Any) -> float:

@@ -48,7 +48,7 @@ def test_schemas_are_registered_once_under_the_names_that_produce_uses(
         return lines(ran)
 
     dry = register()
-    nothing = httpx.get(f"{registry.url}/subjects/{topic}-{RECORD}/versions")
+    nothing = httpx.get(f"{registry.url}/subjects/{topic}-{RECORD}/versions", timeout=60)
     done = register("--execute")
     again = register("--execute")
 
@@ -59,7 +59,7 @@ def test_schemas_are_registered_once_under_the_names_that_produce_uses(
     assert [one["schema_id"] for one in again] == [one["schema_id"] for one in done]
     ours = next(one for one in done if one["event"] == EVENT)
     assert ours["subject"] == f"{topic}-{RECORD}"
-    held = httpx.get(f"{registry.url}/schemas/ids/{ours['schema_id']}").json()
+    held = httpx.get(f"{registry.url}/schemas/ids/{ours['schema_id']}", timeout=60).json()
     assert json.loads(held["schema"])["name"] == "PointsIssued"
 
 
@@ -75,9 +75,13 @@ def test_what_a_subject_would_refuse_is_said_before_it_is_asked_to_take_it(
         "fields": [{"name": "eventName", "type": "long"}],
     }
     posted = httpx.post(
-        f"{registry.url}/subjects/{subject}/versions", json={"schema": json.dumps(other)}
+        f"{registry.url}/subjects/{subject}/versions",
+        json={"schema": json.dumps(other)},
+        timeout=60,
     )
-    ruled = httpx.put(f"{registry.url}/config/{subject}", json={"compatibility": "BACKWARD"})
+    ruled = httpx.put(
+        f"{registry.url}/config/{subject}", json={"compatibility": "BACKWARD"}, timeout=60
+    )
     assert posted.is_success
     assert ruled.is_success
 
@@ -85,7 +89,7 @@ def test_what_a_subject_would_refuse_is_said_before_it_is_asked_to_take_it(
 
     assert ran.status == 3
     assert f"{EVENT}: {subject}: incompatible with the subject's earlier versions" in ran.stdout
-    assert httpx.get(f"{registry.url}/subjects/{subject}/versions").json() == [1]
+    assert httpx.get(f"{registry.url}/subjects/{subject}/versions", timeout=60).json() == [1]
 
 
 def test_a_tenants_schemas_are_fetched_and_make_check_and_gate_strict(
@@ -124,7 +128,9 @@ def test_an_answer_that_is_none_is_said_with_its_mend(
 
     missing = run_cli("schemas", "fetch", "--schema-id", unknown, env=settings)
     httpx.post(
-        f"{simulator.url}/simulator/faults", json=[{"scope": "schemas", "status": 429}]
+        f"{simulator.url}/simulator/faults",
+        json=[{"scope": "schemas", "status": 429}],
+        timeout=60,
     ).raise_for_status()
     busy = run_cli("schemas", "fetch", env=settings)
 

@@ -62,7 +62,7 @@ def test_nothing_is_written_but_the_log_and_no_answer_or_letter_holds_a_secret(
         what="the letter",
     )
     answers = [
-        httpx.get(f"{running.url}{path}", trust_env=False).text
+        httpx.get(f"{running.url}{path}", timeout=60, trust_env=False).text
         for path in ("/livez", "/readyz", "/metrics")
     ]
     (letter,) = read_topic(f"{topic}.dlq")

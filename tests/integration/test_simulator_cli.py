@@ -33,7 +33,7 @@ def test_it_knows_the_client_and_its_inlets_and_nobody_else(
 ) -> None:
     form = {"grant_type": "client_credentials", "client_id": "test-client", "scope": "openid"}
 
-    with httpx.Client(base_url=strict, trust_env=False) as client:
+    with httpx.Client(base_url=strict, timeout=60, trust_env=False) as client:
         bought = client.post("/ims/token/v3", data={**form, "client_secret": client_secret})
         refused = client.post("/ims/token/v3", data={**form, "client_secret": "another"})
         headers = {"authorization": f"Bearer {bought.json()['access_token']}"}
