@@ -81,6 +81,12 @@ def test_one_record_that_is_too_large_takes_no_other_along(
     assert (found.lost, found.repeated, found.dead_lettered, found.strangers) == (0, 0, 1, 0)
 
 
+def hung_up(simulator: Any) -> bool:
+    """Whether it has seen that whoever waited for answers is gone."""
+    batches = [one for one in simulator.requests() if one["scope"] == "batch"]
+    return all(one["outcome"] != "open" for one in batches)
+
+
 @pytest.mark.parametrize("accepts", [False, True], ids=["F1", "F2"])
 def test_kill_9_while_a_request_waits_for_its_answer(
     accepts: bool, capillary: Any, topic: str, produce: Any, connector: Any,
@@ -102,6 +108,7 @@ def test_kill_9_while_a_request_waits_for_its_answer(
     first.kill()
 
     eventually(lambda: not any(alive(pid) for pid in below), what="the tasks die with it")
+    eventually(lambda: hung_up(simulator), what="nothing of it is on its way")
     simulator.faults_over()
     before = simulator.accepted()
     connector(settings)
@@ -132,6 +139,7 @@ def test_kill_9_between_a_dead_letter_and_the_commit(
     first.kill()
 
     eventually(lambda: not any(alive(pid) for pid in below), what="the tasks die with it")
+    eventually(lambda: hung_up(simulator), what="nothing of it is on its way")
     simulator.faults_over()
     connector(settings)
     found = settle("F4", expected, bad)
