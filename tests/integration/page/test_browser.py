@@ -220,6 +220,7 @@ def test_the_overview_is_brought_up_to_date_and_says_when_it_is_not(site: Any, v
     assert came.page.locator("#stale").is_hidden()
     site.close()
     came.page.get_by_text("no longer brought up to date").wait_for()
+    came.page.goto("about:blank")  # which asks no more
     came.complaints.clear()  # the browser names the refused connections
 
 
