@@ -384,8 +384,13 @@ def test_records_that_kafka_deletes_before_they_are_read_are_noticed(
 
 
 def test_times_that_cannot_be_are_noticed(
-    check: Check, connector_settings: Callable[..., Tables], broker: Broker, topic: str
+    check: Check,
+    connector_settings: Callable[..., Tables],
+    broker: Broker,
+    fresh_name: Callable[[str], str],
 ) -> None:
+    # What is as old as that is deleted when the broker next looks for it: every five minutes.
+    topic = broker.create_topic(fresh_name("times"), retention_ms=-1)
     now_ms = time.time_ns() // 1_000_000
     tables, subject = connector_settings(topic), f"timestamps of {topic}"
     found = {}
