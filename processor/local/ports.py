@@ -2,6 +2,7 @@
 
 import random
 import socket
+from collections import deque
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
@@ -9,9 +10,12 @@ LOWEST = 15_000
 RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 ATTEMPTS = 200
 
+_given: deque[int] = deque(maxlen=50)
+"""The last ones, so that what is set up before anything listens does not get one port twice."""
+
 
 def free_port() -> int:
-    """A loopback TCP port that nothing listens on.
+    """A loopback TCP port that nothing listens on; another one than the last times.
 
     It lies below the kernel's range for outgoing connections, so that none of them can take it
     before a server does, or while a server that should come back on it is down.
@@ -22,7 +26,8 @@ def free_port() -> int:
     highest = _first_outgoing_port() - 1
     for _ in range(ATTEMPTS):
         port = random.randint(LOWEST, highest)
-        if is_free(port):
+        if port not in _given and is_free(port):
+            _given.append(port)
             return port
     raise OSError(f"no free port between {LOWEST} and {highest} on {LOOPBACK}")
 

@@ -1,4 +1,7 @@
+import random
 import socket
+
+import pytest
 
 from processor.local.ports import LOOPBACK, free_port, is_free, is_listening
 
@@ -8,6 +11,16 @@ def test_a_free_port_can_be_listened_on() -> None:
 
     with socket.socket() as server:
         server.bind((LOOPBACK, port))
+
+
+def test_two_that_are_asked_for_before_anything_listens_differ(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = free_port(), free_port()
+    chances = iter([first, second, first, 14_999])
+    monkeypatch.setattr(random, "randint", lambda _lowest, _highest: next(chances))
+
+    assert free_port() == 14_999
 
 
 def test_a_port_in_use_is_not_free() -> None:
