@@ -192,7 +192,10 @@ def test_a_topic_made_anew_is_history_again(
     admin.delete_topics([settings.state_topic])[settings.state_topic].result(timeout=30)
     state.write("release/b", {"x": 1})
 
-    assert heard.next() == ("history", {"release/b": {"x": 1}})
+    told = heard.next()
+    if told == ("history", {}):  # it looked between the topic's creation and the write
+        told = ("history", dict([heard.next()]))
+    assert told == ("history", {"release/b": {"x": 1}})
     state.write("release/b", {"x": 2})
     assert heard.next() == ("release/b", {"x": 2})
 
