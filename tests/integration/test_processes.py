@@ -179,10 +179,10 @@ def test_a_drain_that_runs_out_of_time_exits_1_leaves_the_group_and_loses_nothin
     first = connector(settings)
     eventually(lambda: first.metric("processor_records_in_flight") > 100)
 
-    status = first.stop(15)
+    status = first.stop(24)
 
     assert status == 1
     simulator.faults_over()
     again = connector(settings)
-    eventually(lambda: again.metric("processor_records_consumed_total") > 0, timeout_s=15)
+    eventually(lambda: again.metric("processor_records_consumed_total") > 0, timeout_s=30)
     arrives(expected, once=False)
