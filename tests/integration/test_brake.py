@@ -103,7 +103,7 @@ def test_where_an_order_is_kept_an_oldest_record_that_is_bad_by_itself_keeps_not
 
     running = connector(settings, start=False)
     running.launch()
-    holds_of(running, eventually)
+    hold_of(running, eventually)
     bad = [event["eventId"] for event in events[LEAST - 1 : LEAST + 2]]
     simulator.faults([{**REFUSES_ALL[0], "match": {"_id": bad}}], instead=True)
     eventually(lambda: running.readyz()[0] == 200, timeout_s=120, what="it is ready again")
