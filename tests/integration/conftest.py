@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -50,6 +51,7 @@ ORG_ID = "0A7D42FC5DB9D3360A495FD3@AdobeOrg"
 TARGETS = ("event", "loyalty", "profile", "tier")
 PRODUCE_TIMEOUT_S = 30.0
 READ_TIMEOUT_S = 20.0
+GRANT_S = 60.0
 TAIL_LINES = 60
 ALICE_PASSWORD = "acl-canary-password"
 
@@ -455,9 +457,18 @@ class Guarded:
         self._admin = broker.admin()
 
     def grant(self, kind: ResourceType, name: str, operations: Sequence[AclOperation]) -> None:
-        bindings = [AclBinding(*_right(kind, name, operation)) for operation in operations]
-        for future in self._admin.create_acls(bindings).values():
+        bindings = {AclBinding(*_right(kind, name, operation)) for operation in operations}
+        for future in self._admin.create_acls(list(bindings)).values():
             future.result(timeout=30)
+        # A change is acknowledged by the controller before the broker itself knows of it.
+        deadline_s = time.monotonic() + GRANT_S
+        while not bindings <= self._known(kind, name):
+            assert time.monotonic() < deadline_s, f"{name} is not granted"
+            time.sleep(0.05)
+
+    def _known(self, kind: ResourceType, name: str) -> set[AclBinding]:
+        every = AclBindingFilter(*_right(kind, name, AclOperation.ANY))
+        return set(self._admin.describe_acls(every).result(timeout=30))
 
     def take_away(self, kind: ResourceType, name: str, operation: AclOperation) -> None:
         filters = [AclBindingFilter(*_right(kind, name, operation))]
