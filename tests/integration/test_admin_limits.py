@@ -95,5 +95,5 @@ def test_a_body_that_does_not_come_and_one_that_is_too_large(
 def _late() -> Iterator[bytes]:
     """A body that begins, and goes on when the server has had enough."""
     yield b"{"
-    threading.Event().wait(12)
+    threading.Event().wait(16)
     yield b"}"
