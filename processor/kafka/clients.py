@@ -1,14 +1,12 @@
 """How our Kafka clients are set up: the user's librdkafka properties, and what we insist on."""
 
-import logging
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
+from processor.kafka.client_log import CLIENT_LOG
 from processor.settings import KafkaSettings
 from processor.settings.kafka_properties import client_properties
-
-CLIENT_LOG = logging.getLogger("processor.kafka.librdkafka")
 
 LARGEST_RECORD_BYTES = 64 * 1024 * 1024
 """Ours, so that whatever the broker let in can be written to a dead-letter topic as well."""
