@@ -26,6 +26,8 @@ PROMISED: dict[str, tuple[str, tuple[str, ...]]] = {
     "processor_build_info": ("gauge", ("version",)),
     # Added to that list:
     "processor_tasks": ("gauge", ("state",)),
+    "processor_unmapped_events_total": ("counter", ("event",)),
+    "processor_mapping_failures_total": ("counter", ("event", "target", "row")),
 }
 """Type and labels by name. Nothing of it may be renamed or dropped; more may be added."""
 

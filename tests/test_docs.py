@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from processor.cli.app import command
-from processor.connector.books import BooksCollector
+from processor.connector.books import BooksCollector, RuleFailuresCollector
 from processor.connector.ledger import Ledger
 from processor.connector.mends import CODES, MENDS, REASONS
 from processor.errors import Code, FilterReason
@@ -98,6 +98,7 @@ def test_every_code_and_every_reason_has_its_meaning() -> None:
 def test_the_metrics_table_is_the_metrics() -> None:
     metrics = TaskMetrics()
     metrics.registry.register(BooksCollector(Ledger()))
+    metrics.registry.register(RuleFailuresCollector({}))
     exported = {
         f"{metric.name}_total" if metric.type == "counter" else metric.name
         for metric in [*metrics.registry.collect(), *of_worker("1", {})]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from processor.connector.backoff import Backoff
-from processor.connector.books import BooksCollector
+from processor.connector.books import BooksCollector, RuleFailuresCollector
 from processor.connector.brake import Brake
 from processor.connector.chains import Ordered
 from processor.connector.courier import Courier, Share
@@ -192,6 +192,7 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
     shapes = shaping(settings, newer=wiring.newer, id_label=wiring.id_label)
     ledger, pauses, metrics = Ledger(), Pauses(), TaskMetrics()
     metrics.registry.register(BooksCollector(ledger))
+    metrics.registry.register(RuleFailuresCollector(shapes.transform.failures))
     backoff, share = Backoff(settings.errors.retry_delay_max_s), Share(wiring.share)
     tokens = ImsTokens(
         settings.ims, on_refresh=lambda outcome: metrics.token_refresh.labels(outcome).inc()
@@ -276,6 +277,7 @@ def build(settings: Settings, wiring: Wiring) -> Machine:
         stop_at_fault=wiring.stop_at_fault,
         later=turns.later,
         ended=wiring.ended,
+        unmapped=lambda event_name: metrics.unmapped_events.labels(event_name).inc(),
     )
     for name, route in shapes.routes.items():
         inlets[name] = Inlet(

@@ -1,11 +1,12 @@
 """The ledger's books as metrics, read at the moment of a snapshot so that they always balance."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from processor.connector.ledger import Ledger
+from processor.mapping.mapper import Failure as RuleFailure
 
 
 class BooksCollector(Collector):
@@ -53,3 +54,25 @@ class BooksCollector(Collector):
             for cause, count in books.released.items():
                 released.add_metric([*place, cause], count)
         yield from (consumed, delivered, dead, filtered, released, in_flight)
+
+
+class RuleFailuresCollector(Collector):
+    """Rules of mapping sets that failed and gave null, which only ``mapping.mode = lenient`` lets.
+
+    Args:
+        failures: how often each failed; read whenever metrics are.
+    """
+
+    def __init__(self, failures: Mapping[RuleFailure, int]) -> None:
+        self._failures = failures
+
+    def collect(self) -> Iterator[Metric]:
+        """One count for each rule; ``row`` is its number in the file, from 1."""
+        family = CounterMetricFamily(
+            "processor_mapping_failures",
+            "Rows of mapping sets that failed and gave null (mapping.mode = lenient).",
+            labels=["event", "target", "row"],
+        )
+        for (event_name, target, row), count in self._failures.items():
+            family.add_metric([event_name, target, str(row)], count)
+        yield family

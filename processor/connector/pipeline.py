@@ -45,6 +45,7 @@ class Pipeline:
         later: calls back when the loop has looked at everything else.
         delivered: called for each delivered record with its Kafka timestamp in milliseconds.
         ended: called for each record that has ended, and how.
+        unmapped: called with the event's name for each record that ended because nothing maps it.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Pipeline:
         stop_at_fault: Callable[[Passage], None] | None = None,
         later: Callable[[Callable[[], None]], object] = lambda call: call(),
         ended: Callable[[Passage, Ending], None] | None = None,
+        unmapped: Callable[[str], None] | None = None,
     ) -> None:
         self._ledger = ledger
         self._decoder = decoder
@@ -78,6 +80,7 @@ class Pipeline:
         self._last_words = last_words or Unsaid()
         self._stop_at_fault = stop_at_fault
         self._ended = ended
+        self._unmapped = unmapped
         self._entering: deque[Passage] = deque()
         self._halted = False
         self._later = later
@@ -160,7 +163,7 @@ class Pipeline:
             self._waiting.wait_for(missing.key, passage, self._resume)
             return
         except Filtered as filtered:
-            self._leave_out(passage, filtered.reason)
+            self._leave_out(passage, filtered.reason, filtered.event_name)
             return
         except Refused as error:
             if error.event_name:
@@ -283,10 +286,12 @@ class Pipeline:
             self._brake.dead_lettered(passage)
         self._end(passage, DeadLettered(main_code(passage)))
 
-    def _leave_out(self, passage: Passage, reason: FilterReason) -> None:
+    def _leave_out(self, passage: Passage, reason: FilterReason, event_name: str = "") -> None:
         if self._brake is not None:
             self._brake.left_out(passage)
-        self._end(passage, LeftOut(reason))
+        ended = self._end(passage, LeftOut(reason))
+        if ended and self._unmapped is not None and reason is FilterReason.UNMAPPED_EVENT:
+            self._unmapped(event_name)
 
     def _end(self, passage: Passage, ending: Ending) -> bool:
         partition = passage.partition

@@ -11,6 +11,7 @@ from processor.errors import Code, Refused
 from processor.experience_platform.enrich import Enricher
 from processor.experience_platform.envelope import Envelope
 from processor.experience_platform.gate import Gate
+from processor.mapping.mapper import Failure as RuleFailure
 from processor.mapping.mapper import Mapper
 from processor.record import Event, Message, Position
 from processor.settings import TargetSettings
@@ -52,6 +53,11 @@ class Transform:
         self._enricher = enricher
         self._routes = routes
         self._newer = newer
+
+    @property
+    def failures(self) -> Mapping[RuleFailure, int]:
+        """Rules that failed and gave null, in lenient mode, and how often."""
+        return self._mapper.failures
 
     def targets_of(self, event_name: str) -> tuple[str, ...]:
         """The configured targets that an event of this name feeds."""

@@ -231,25 +231,27 @@ class Decoder:
         printable = name if _PRINTABLE_NAME.fullmatch(name) else ""
         if is_documented(printable):
             raise self._unmapped(printable)
+        refused = Refused(
+            f"Capillary documents no event of this name: {printable or 'not a name'}.",
+            code=Code.EVENT_UNKNOWN,
+            pointer="/eventName",
+        )
+        _name(refused, printable, None)
         raise self._left_out(
             self._settings.on_unknown_event,
             Filtered(FilterReason.UNKNOWN_EVENT, printable),
-            Refused(
-                f"Capillary documents no event of this name: {printable or 'not a name'}.",
-                code=Code.EVENT_UNKNOWN,
-                pointer="/eventName",
-            ),
+            refused,
         )
 
     def _unmapped(self, name: str) -> Filtered | Refused:
+        refused = Refused(
+            f"The event {name} has no mapping set.",
+            code=Code.EVENT_UNMAPPED,
+            pointer="/eventName",
+        )
+        _name(refused, name, None)
         return self._left_out(
-            self._settings.on_unmapped_event,
-            Filtered(FilterReason.UNMAPPED_EVENT, name),
-            Refused(
-                f"The event {name} has no mapping set.",
-                code=Code.EVENT_UNMAPPED,
-                pointer="/eventName",
-            ),
+            self._settings.on_unmapped_event, Filtered(FilterReason.UNMAPPED_EVENT, name), refused
         )
 
     @staticmethod

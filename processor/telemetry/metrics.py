@@ -125,6 +125,12 @@ class TaskMetrics:
             ["topic", "partition"],
             registry=registry,
         )
+        self.unmapped_events = Counter(
+            "processor_unmapped_events_total",
+            "Records left out because their event has no mapping, by the name Capillary documents.",
+            ["event"],
+            registry=registry,
+        )
         self.end_to_end = EndToEnd()
         registry.register(self.end_to_end)
 

@@ -80,7 +80,7 @@ CAUSES: Mapping[str, tuple[Callable[[Any], dict[str, Any]], str, str, set[str]]]
         {"processor.event.id", "processor.event.name"},
     ),
     "decode.unknown_schema_id": (unknown_schema, "VALUE_CONVERTER", "", {"processor.schema.id"}),
-    "event.unknown": (unknown_event, "VALUE_CONVERTER", "", set()),
+    "event.unknown": (unknown_event, "VALUE_CONVERTER", "", {"processor.event.name"}),
     "mapping.no_identity": (no_identity, "TRANSFORMATION", "event", DECODED),
     "gate.violation": (violation, "TRANSFORMATION", "event", DECODED),
     "delivery.refused": (refused, "TASK_PUT", "event", DECODED | {"processor.http.status"}),
@@ -150,6 +150,7 @@ def test_filtered_records_are_counted_by_reason_and_leave_no_letter(
 
     eventually(lambda: filtered("tombstone") == 2)
     eventually(lambda: filtered("unmapped_event") == 1)
+    assert running.metric("processor_unmapped_events_total", event="groupCreated") == 1
     assert balanced(running)
     assert f"{topic}.dlq" not in broker.admin().list_topics(timeout=10).topics
 

@@ -16,11 +16,13 @@ ROOT = Path(__file__).parents[2]
 LABELS = {
     "batch",
     "code",
+    "event",
     "host",
     "kind",
     "outcome",
     "partition",
     "reason",
+    "row",
     "stage",
     "state",
     "status",

@@ -158,6 +158,7 @@ class Journey:
         self.inlets = {name: Held() for name in ("event", "profile")}
         self.turned: list[bool] = []
         self.delivered: list[int] = []
+        self.unmapped: list[str] = []
         self.faults: list[Passage] = []
         self.pipeline = Pipeline(
             ledger=self.ledger,
@@ -179,6 +180,7 @@ class Journey:
             last_words=self.words,
             stop_at_fault=self.faults.append if stop_at_fault else None,
             later=later,
+            unmapped=self.unmapped.append,
         )
 
     def carry(self, *values: str | None, first: int = 0) -> None:
@@ -282,6 +284,14 @@ def test_what_is_left_out_is_counted_by_its_reason(value: str | None, reason: Fi
 
     assert journey.ledger.books()[PARTITION].filtered == {reason: 1}
     assert journey.committable == 1
+
+
+def test_what_nothing_maps_is_counted_by_the_event_s_name() -> None:
+    journey = Journey()
+
+    journey.carry("unmapped", None, "none", "unreadable", "unmapped")
+
+    assert journey.unmapped == ["x", "x"]
 
 
 def test_records_of_a_schema_that_is_not_known_yet_go_on_when_it_is() -> None:

@@ -256,7 +256,7 @@ def test_an_event_without_a_mapping_set_is_filtered_or_refused(make: Make, name:
 
     assert (caught.value.reason, caught.value.event_name) == (FilterReason.UNMAPPED_EVENT, name)
     refused = refusal(make(on_unmapped_event="dead_letter"), as_json({"eventName": name}))
-    assert refused.code is Code.EVENT_UNMAPPED
+    assert (refused.code, refused.event_name) == (Code.EVENT_UNMAPPED, name)
 
 
 def test_an_avro_event_without_a_mapping_set_is_filtered(make: Make, folder: SchemaFolder) -> None:
@@ -275,6 +275,8 @@ def test_an_unknown_event_is_refused_or_filtered(make: Make, name: str) -> None:
         make(on_unknown_event="filter").decode(as_json({"eventName": name}))
 
     assert refused.code is Code.EVENT_UNKNOWN
+    assert refused.event_name in {name, ""}
+    assert (refused.event_name == name) == (name in str(refused))
     assert caught.value.reason is FilterReason.UNKNOWN_EVENT
     assert "<b>" not in str(refused)
     assert len(str(refused)) < 200
