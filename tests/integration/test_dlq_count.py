@@ -119,6 +119,7 @@ def test_topics_say_whose_letters_they_hold(
 
     found = rows(run_cli("dlq", "topics", "--json", "--config", config))
     plain = run_cli("dlq", "topics", "--config", config)
+    of_all = rows(run_cli("dlq", "topics", "--all-connectors", "--json", "--config", config))
 
     ours, none = sorted(found, key=lambda row: not row["exists"])
     assert none == {
@@ -134,6 +135,8 @@ def test_topics_say_whose_letters_they_hold(
         "bytes": size,
     }  # fmt: skip
     assert len(plain.stdout.splitlines()) == 3
+    (all_letters,) = (row for row in of_all if row["exists"])
+    assert (all_letters["letters"], all_letters["of_other_connectors"]) == (3, 1)
 
 
 def test_a_where_looks_into_the_decoded_event(

@@ -53,7 +53,15 @@ def register(dlq: typer.Typer) -> None:
     )(stats)
 
 
-def topics(*, config: Config = None, as_json: Json = False) -> None:
+def topics(
+    *,
+    config: Config = None,
+    all_connectors: Annotated[
+        bool,
+        typer.Option("--all-connectors", help="Count other connectors' letters as letters too."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Count what the dead-letter topics of this connector hold; looks at every record.
 
     A topic that does not exist yet has no partitions. Bytes are those of keys and values.
@@ -61,7 +69,7 @@ def topics(*, config: Config = None, as_json: Json = False) -> None:
     settings = open_settings(config)
     from processor.operations.letters.topics import LetterTopics
 
-    found = LetterTopics(settings)
+    found = LetterTopics(settings, all_connectors=all_connectors)
     with progress_bar("Counting", found.offsets) as bar:
         found.count(bar.show)
     rows = [topic.fields() for topic in found.topics]

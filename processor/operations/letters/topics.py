@@ -23,8 +23,8 @@ class LetterTopic:
         source_topics: whose dead letters go there.
         partitions: 0: the topic does not exist; the first dead letter makes it.
         retention_ms: how long Kafka keeps a letter, -1 for ever; `None`: it does not say.
-        letters: of this connector.
-        of_others: letters of other connectors.
+        letters: of this connector, or of all.
+        of_others: letters of other connectors; where all are meant, they are among `letters`.
         not_letters: records that are no dead letters of this program.
         bytes: keys and values of all of them.
         first_ms: when the first record was written, `None` when there is none; likewise `last_ms`.
@@ -41,15 +41,15 @@ class LetterTopic:
     first_ms: int | None = None
     last_ms: int | None = None
 
-    def add(self, record: Record, connector: str) -> None:
+    def add(self, record: Record, connector: str, *, all_connectors: bool) -> None:
         """Count one record."""
         letter = glance(record)
         if letter is None:
             self.not_letters += 1
-        elif letter.connector == connector:
-            self.letters += 1
         else:
-            self.of_others += 1
+            other = letter.connector != connector
+            self.of_others += other
+            self.letters += all_connectors or not other
         self.bytes += record.size_bytes
         time_ms = record.timestamp_ms
         if time_ms is not None:
@@ -76,12 +76,17 @@ class LetterTopic:
 class LetterTopics:
     """The dead-letter topics of the settings' source topics.
 
+    Args:
+        settings: the connector's.
+        all_connectors: count other connectors' letters as letters too.
+
     Raises:
         TryAgain: no broker answers.
         Misconfigured: Kafka does not let us see one of them.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, all_connectors: bool = False) -> None:
+        self._all_connectors = all_connectors
         self._connector = settings.name
         self._reader = Reader(settings)
         known = self._reader.topics()
@@ -112,7 +117,9 @@ class LetterTopics:
         with self._reader.reading(self._spans) as reading:
             for records in reading:
                 for record in records:
-                    by_name[record.topic].add(record, self._connector)
+                    by_name[record.topic].add(
+                        record, self._connector, all_connectors=self._all_connectors
+                    )
                 done += len(records)
                 looked_at(done)
 
