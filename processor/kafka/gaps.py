@@ -60,6 +60,7 @@ class Gaps:
     def met(self, consumer: Consumer, partition: TopicPartition, offset: int | None) -> None:
         """Report the gap, and do as the policy says."""
         low, high = _log_of(consumer, partition)
+        gap = _count(offset, high if self._policy == "latest" else low)
         log.error(
             "The offset to read is out of range.",
             partition=str(partition),
@@ -67,6 +68,7 @@ class Gaps:
             log_start=low,
             log_end=high,
             policy=self._policy,
+            gap=gap,
         )
         origin = self._origins([partition.topic]).get(partition.topic)
         known = self._ours.origins().get(partition)
@@ -76,8 +78,8 @@ class Gaps:
             self._pausing.hold(consumer, partition)
             text = (
                 f"The committed offset of {partition} is out of range (it is {offset}, the log "
-                f"holds {low} to {high}): records are gone or the topic was recreated. Reset the "
-                "offset, or set kafka.on_offset_out_of_range."
+                f"holds {low} to {high}): {_offsets(gap)} are gone, or the topic was recreated. "
+                "Reset the offset, or set kafka.on_offset_out_of_range."
             )
             who = str(partition)
             self._tell(self._intake.trouble, "offset_out_of_range", text, who=who, of_setup=True)
@@ -128,6 +130,17 @@ class Gaps:
             # Else a restart before the next record would find the old offset, and skip again.
             mark = Mark(offset, generation=starts[partition].generation)
             self._ours.commit(consumer, {partition: mark}, wait=False)
+
+
+def _count(offset: int | None, goes_on_at: int | None) -> int | None:
+    """How many offsets are not read; `None`: nobody says."""
+    if offset is None or offset < 0 or goes_on_at is None:
+        return None
+    return max(0, goes_on_at - offset)
+
+
+def _offsets(gap: int | None) -> str:
+    return f"{gap} offsets" if gap else "records"
 
 
 def _log_of(consumer: Consumer, partition: TopicPartition) -> tuple[int | None, int | None]:

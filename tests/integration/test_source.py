@@ -380,7 +380,7 @@ def test_a_partition_that_went_under_back_pressure_is_read_when_it_comes_back(
 @pytest.mark.parametrize("policy", ["pause", "earliest", "latest"])
 def test_an_offset_out_of_range_is_skipped_only_where_the_settings_say_so(
     policy: Policy, protocol: str, topic: str, broker: Broker, produce: Produce, begin: Begin,
-    eventually: Eventually,
+    eventually: Eventually, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     partition, other = TopicPartition(topic, 0), TopicPartition(topic, 1)
     produce(topic, numbers(10), partition=0)
@@ -401,6 +401,9 @@ def test_an_offset_out_of_range_is_skipped_only_where_the_settings_say_so(
     eventually(lambda: heard.offsets(0) == found, what=f"{found}")
 
     assert heard.failures == []
+    (said,) = (line.msg for line in caplog.records if "out of range" in str(line.msg))
+    assert isinstance(said, dict)
+    assert said["gap"] == {"pause": 4, "earliest": 4, "latest": 8}[policy]
     if policy == "pause":
         assert heard.troubles == [("offset_out_of_range", str(partition), True)]
     else:
