@@ -1,7 +1,9 @@
 """What librdkafka logs: never louder than it is, and the same thing once a minute."""
 
 import logging
+import math
 import re
+import threading
 import time
 from collections.abc import Callable
 
@@ -27,6 +29,7 @@ class Sparing(logging.Filter):
         super().__init__()
         self._clock = clock
         self._told: dict[str, tuple[float, int]] = {}
+        self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the line is written; its level may be lowered, and a count added."""
@@ -34,19 +37,25 @@ class Sparing(logging.Filter):
             return True
         _lower(record)
         text = record.getMessage()
-        what = _PASSING.sub("", text)
-        now_s = self._clock()
-        at_s, left_out = self._told.get(what, (-EVERY_S, 0))
-        if now_s - at_s < EVERY_S:
-            self._told[what] = at_s, left_out + 1
+        with self._lock:  # each client logs on a thread of its own
+            left_out = self._left_out(_PASSING.sub("", text))
+        if left_out is None:
             return False
-        self._told.pop(what, None)  # the latest stand last
-        while len(self._told) >= KEPT:
-            self._told.pop(next(iter(self._told)), None)
-        self._told[what] = now_s, 0
         if left_out:
             record.msg, record.args = f"{text} ({left_out} times more in between)", ()
         return record.levelno >= logging.getLogger(record.name).getEffectiveLevel()
+
+    def _left_out(self, what: str) -> int | None:
+        """How often this was left out since it was said; `None`: it is left out now, too."""
+        now_s = self._clock()
+        at_s, left_out = self._told.pop(what, (-math.inf, 0))
+        if now_s - at_s < EVERY_S:
+            self._told[what] = at_s, left_out + 1
+            return None
+        while len(self._told) >= KEPT:
+            del self._told[next(iter(self._told))]
+        self._told[what] = now_s, 0  # the latest stand last
+        return left_out
 
 
 def _lower(record: logging.LogRecord) -> None:
