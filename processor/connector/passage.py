@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from processor.errors import Refused
 from processor.record import Headers, Message, Record, TopicPartition
+from processor.schemas.wire import schema_id_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,8 @@ class Passage:
         epoch: of the assignment that took the record.
         open: messages without an outcome.
         failures: what failed so far; not empty at the end: the record becomes a dead letter.
-        event: what is kept of the decoded event, `None` before decoding or when that failed.
+        event: what is kept of the decoded event, `None` before decoding, or when that failed before
+            it knew the event's name.
         story: set when the record was read from a dead-letter topic.
         targets: those for which something could be made of the event.
         only: what is to be made again (``target`` or ``target#index``) because the rest was
@@ -105,6 +107,12 @@ class Passage:
         """Go back to the beginning, to send what had failed."""
         self.only = frozenset(f.target for f in self.failures if f.target) or self.only
         self.failures, self.event, self.open = [], None, 0
+
+    def keep_name(self, name: str, event_id: str | None = None) -> None:
+        """Keep which event it is when decoding gave up; an empty name says nothing."""
+        if name:
+            schema_id = schema_id_of(self.record.value, self.record.headers)
+            self.event = Named(name, event_id, schema_id)
 
     @property
     def partition(self) -> TopicPartition:

@@ -20,7 +20,6 @@ from processor.connector.valve import Valve
 from processor.errors import Code, Filtered, FilterReason, Refused
 from processor.record import Record, TopicPartition
 from processor.schemas.decoder import Decoder, RegistryMissing, SchemaMissing
-from processor.schemas.wire import schema_id_of
 
 AT_ONCE = 32
 """Records that are decoded and mapped before the loop looks at what else there is: at 60 us each,
@@ -166,9 +165,7 @@ class Pipeline:
             self._leave_out(passage, filtered.reason, filtered.event_name)
             return
         except Refused as error:
-            if error.event_name:
-                schema_id = schema_id_of(passage.record.value, passage.record.headers)
-                passage.event = Named(error.event_name, error.event_id, schema_id)
+            passage.keep_name(error.event_name, error.event_id)
             self._fail(passage, [Failure("", error)])
             return
         except MemoryError:

@@ -72,8 +72,10 @@ class Rehearsal:
         try:
             event = await self.decode(record)
         except Filtered as filtered:
+            passage.keep_name(filtered.event_name)
             return Rehearsed(passage, filtered=filtered.reason)
         except Refused as error:
+            passage.keep_name(error.event_name, error.event_id)
             passage.failures.append(Failure("", error))
             return Rehearsed(passage)
         passage.event = Named(event.name, event.event_id, event.schema_id)

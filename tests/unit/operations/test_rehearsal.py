@@ -70,6 +70,25 @@ async def test_only_the_messages_that_had_failed_are_made(rehearsal: Rehearsal) 
     assert gone.filtered is FilterReason.NO_TARGET
 
 
+@pytest.mark.parametrize(
+    ("name", "changes", "told"),
+    [
+        ("groupCreated", {}, "groupCreated"),
+        ("nobodyKnows", {}, "nobodyKnows"),
+        ("pointsIssued", {"data": 5}, "pointsIssued"),
+    ],
+    ids=["without a mapping, left out", "unknown, a letter", "refused, a letter"],
+)
+async def test_what_is_left_out_or_refused_has_its_name_too(
+    name: str, changes: dict[str, Any], told: str, rehearsal: Rehearsal
+) -> None:
+    rehearsed = await rehearsal.rehearse(record(eventName=name, **changes))
+
+    assert rehearsed.parcels == ()
+    assert rehearsed.passage.event is not None
+    assert rehearsed.passage.event.name == told
+
+
 async def test_each_letter_is_foretold(rehearsal: Rehearsal) -> None:
     letters = [
         (record(), Code.MAPPING_EXPRESSION),
