@@ -18,6 +18,7 @@ from processor.experience_platform.enrich import Enricher
 from processor.experience_platform.envelope import Envelope
 from processor.experience_platform.gate import Gate
 from processor.experience_platform.identity import Identities
+from processor.mapping.mapper import Failure as RuleFailure
 from processor.mapping.mapper import Mapped, Mapper
 from processor.record import Event, Record, TopicPartition
 from processor.schemas.avro import WriterSchema
@@ -143,6 +144,9 @@ class Reading:
 
 class MapperDouble:
     """Maps an event to the messages of its kind."""
+
+    def __init__(self) -> None:
+        self.failures: dict[RuleFailure, int] = {}
 
     def targets_of(self, event_name: str) -> tuple[str, ...]:
         return ("event", "profile")
