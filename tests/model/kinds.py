@@ -28,6 +28,7 @@ from processor.schemas.wire import SchemaKey
 from processor.settings import Settings
 
 MISSING_SCHEMA = SchemaKey(404)
+UNMAPPED = "groupCreated"
 
 
 class Key(NamedTuple):
@@ -135,7 +136,7 @@ class Reading:
         if kind.unreadable is not None:
             raise Refused("It cannot be read.", code=kind.unreadable)
         if kind.filtered is FilterReason.UNMAPPED_EVENT:
-            raise Filtered(kind.filtered)
+            raise Filtered(kind.filtered, UNMAPPED)
         return Event("pointsIssued", {"eventId": f"e-{body['serial']}", **body}, "17")
 
     def learn(self, key: SchemaKey, verdict: WriterSchema | Refused) -> None:

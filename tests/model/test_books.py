@@ -12,17 +12,20 @@ import pytest
 from prometheus_client.core import Metric
 
 from processor.connector import task_process
+from processor.connector.books import RuleFailuresCollector
 from processor.connector.child import Child
 from processor.connector.heartbeat import Heartbeat
 from processor.connector.ledger import DELIVERED, FULL_BITS, Ledger, ReleaseReason
 from processor.errors import Code, FilterReason
 from processor.kafka.progress import BITS_PER_OPEN
+from processor.mapping.mapper import Failure as RuleFailure
 from processor.record import Record, TopicPartition
 from processor.telemetry import metrics
 from processor.telemetry.metrics import added_up
 from tests.model.adobe import GOOD, HOLD, LATENCY_S, MOST_REQUESTS, TOKEN_LIFE_S, Outcome
 from tests.model.counters import Place, places, without
 from tests.model.kafka import HERE, PARTITIONS
+from tests.model.kinds import UNMAPPED
 from tests.model.worker import Worker
 from tests.model.world import World
 
@@ -63,6 +66,14 @@ def account() -> None:
     the_ledger_knows_its_size()
     the_ledger_knows_what_its_metadata_could_take()
     worker_says_what_it_is()
+    rows_that_gave_null_are_counted()
+    with World() as world:
+        world.start("left")
+        world.produce(ZERO, b"a", "unmapped")
+        world.poll("left", 1)
+        world.advance(0.5)
+        samples = read(beat_of(world.workers["left"]).metrics)
+        assert samples["unmapped_events_total", UNMAPPED] == 1
     with World() as world:
         world.start("left")
         fresh = read(beat_of(world.workers["left"]).metrics)
@@ -208,6 +219,12 @@ def worker_says_what_it_is() -> None:
         ("tasks", "RUNNING"): 2,
         ("tasks", "FAILED"): 0,
     }
+
+
+def rows_that_gave_null_are_counted() -> None:
+    failures = {RuleFailure("purchase", "event", 7): 2}
+    samples = read(list(RuleFailuresCollector(failures).collect()))
+    assert samples == {("mapping_failures_total", "purchase", "7", "event"): 2}
 
 
 def the_ledger_knows_what_its_metadata_could_take() -> None:
